@@ -1,0 +1,1 @@
+//! Tidewater: a local-first database.

@@ -1,0 +1,82 @@
+//! Operations: what a commit does to documents. `docs/spec/fold.md` says how they fold into state.
+
+use crate::id::DocumentId;
+use crate::value::Value;
+
+/// How a cell merges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum FieldKind {
+    /// A write supersedes what it saw; concurrent values stay as siblings.
+    Register = 0,
+    /// Increments and decrements add up.
+    Counter = 1,
+    /// Add wins over a concurrent remove.
+    Set = 2,
+    /// Character-level merge.
+    Text = 3,
+    /// Nested maps and lists merge.
+    Json = 4,
+}
+
+/// One step of a commit: something done to one document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// The collection's name.
+    pub collection: String,
+    /// The document.
+    pub id: DocumentId,
+    /// The generation it acts on, from 1.
+    pub generation: u64,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What an operation does to its document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Opens the generation and writes fields.
+    Insert(Vec<(String, FieldOp)>),
+    /// Writes fields.
+    Edit(Vec<(String, FieldOp)>),
+    /// Closes the generation for ever.
+    Delete,
+    /// Opens the generation as the continuation of a closed one.
+    Restore {
+        /// The generation whose content goes on.
+        continues: u64,
+    },
+}
+
+/// What is done to one cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldOp {
+    /// Register: replaces every value seen.
+    Set(Value),
+    /// Register: removes every value seen.
+    Clear,
+    /// Counter: adds.
+    Add(i64),
+    /// Set: adds these values.
+    Include(Vec<Value>),
+    /// Set: removes these values as far as they were seen.
+    Exclude(Vec<Value>),
+    /// Text: one automerge change, uncompressed.
+    Text(Vec<u8>),
+    /// Json: one automerge change, uncompressed.
+    Json(Vec<u8>),
+}
+
+impl FieldOp {
+    /// The kind of cell it acts on.
+    #[must_use]
+    pub fn kind(&self) -> FieldKind {
+        match self {
+            Self::Set(_) | Self::Clear => FieldKind::Register,
+            Self::Add(_) => FieldKind::Counter,
+            Self::Include(_) | Self::Exclude(_) => FieldKind::Set,
+            Self::Text(_) => FieldKind::Text,
+            Self::Json(_) => FieldKind::Json,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Text and json cells: automerge behind a gate of pure checks.

@@ -1,0 +1,274 @@
+//! What can go wrong, per operation.
+
+use crate::id::{DocumentId, SpaceId, WriterId};
+use crate::log::Plane;
+
+/// Why a database did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no file.
+    #[error("{path}: no such database; create one with `tide init`")]
+    NotFound {
+        /// The path.
+        path: String,
+    },
+    /// The file exists and the caller wanted a new one.
+    #[error("{path}: already exists")]
+    Exists {
+        /// The path.
+        path: String,
+    },
+    /// Another process has the file open.
+    #[error("{path}: in use by {owner}; stop it, or work through its API")]
+    Locked {
+        /// The path.
+        path: String,
+        /// Who: `process 123 (tide serve)` as far as it can be told.
+        owner: String,
+    },
+    /// The file is something else: a directory, a device, another format.
+    #[error("{path}: not a Tidewater database ({why})")]
+    Foreign {
+        /// The path.
+        path: String,
+        /// What was found.
+        why: String,
+    },
+    /// The file was written by newer software. It was not touched.
+    #[error("{path}: format version {found} is newer than this software reads ({supported}); upgrade")]
+    Newer {
+        /// The path.
+        path: String,
+        /// The file's version.
+        found: u32,
+        /// The newest version this software reads.
+        supported: u32,
+    },
+    /// The file is damaged beyond opening.
+    #[error("{path}: damaged: {why}; restore a backup, or join again from another device")]
+    Damaged {
+        /// The path.
+        path: String,
+        /// What was found.
+        why: String,
+    },
+    /// The device key could not be had.
+    #[error("the device key could not be loaded: {why}")]
+    Key {
+        /// What went wrong.
+        why: String,
+    },
+    /// The operating system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The path.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// Why a read failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A stored record does not match its check. Everything else stays readable.
+    #[error("damaged record in {table} at {key}; run `tide verify`")]
+    Damaged {
+        /// Which table.
+        table: &'static str,
+        /// Which key, for people.
+        key: String,
+    },
+    /// The storage failed.
+    #[error("the storage failed: {why}")]
+    Storage {
+        /// What it said.
+        why: String,
+    },
+    /// No such space here.
+    #[error("no space {space} in this database")]
+    UnknownSpace {
+        /// The space.
+        space: SpaceId,
+    },
+    /// The same id exists in several spaces, none of them home.
+    #[error("{collection}/{id} exists in {} spaces; name one", spaces.len())]
+    Ambiguous {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+        /// Where it exists.
+        spaces: Vec<SpaceId>,
+    },
+    /// A text or json field can't be read here; its operations are kept.
+    #[error("{collection}/{id}: field {field} is unavailable: {why}")]
+    FieldUnavailable {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// The field.
+        field: String,
+        /// What happened.
+        why: String,
+    },
+    /// The query is not well-formed.
+    #[error("the query is not valid: {why}")]
+    Query {
+        /// What to change.
+        why: String,
+    },
+}
+
+/// Why a write was refused. Nothing of its transaction is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A read inside the write failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// No space was named and the database has no home.
+    #[error("this database has no home space; name a space")]
+    NoHome,
+    /// A transaction touched two spaces.
+    #[error("one transaction writes to one space; this one wrote to {first} and then {second}")]
+    TwoSpaces {
+        /// The first.
+        first: SpaceId,
+        /// The second.
+        second: SpaceId,
+    },
+    /// The device has no rank that allows it.
+    #[error("this device may not write to space {space}: {why}")]
+    Forbidden {
+        /// The space.
+        space: SpaceId,
+        /// What is missing.
+        why: String,
+    },
+    /// An insert of a document that exists.
+    #[error("{collection}/{id} exists")]
+    Exists {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+    },
+    /// A change to a document that does not exist.
+    #[error("{collection}/{id} does not exist")]
+    Missing {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+    },
+    /// The schema does not allow it.
+    #[error("{collection}/{id}: {why}")]
+    Schema {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: String,
+        /// Which rule, and what was given.
+        why: String,
+    },
+    /// A value, name or edit that can't be stored.
+    #[error("{why}")]
+    Invalid {
+        /// What is wrong.
+        why: String,
+    },
+    /// A limit was exceeded.
+    #[error("{what} is {size}, at most {limit} is allowed")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// How large it is.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The disk is full. Reads go on; writing resumes when there is space again.
+    #[error("the disk is full: {why}")]
+    Full {
+        /// What the system said.
+        why: String,
+    },
+    /// The storage failed. Whether the transaction is stored is unknown until the file is opened again.
+    #[error("the storage failed, the outcome is unknown: {why}")]
+    Storage {
+        /// What it said.
+        why: String,
+    },
+}
+
+/// Why a transaction did not commit.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionError<E> {
+    /// The closure returned this; nothing was stored.
+    #[error("{0}")]
+    Aborted(E),
+    /// The commit failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Why a batch was not taken. Nothing of it is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// This database does not hold the space.
+    #[error("no space {space} in this database")]
+    UnknownSpace {
+        /// The space.
+        space: SpaceId,
+    },
+    /// The batch starts after what is held.
+    #[error("a batch of {writer} starts at {from}, but only {held} entries are held")]
+    Gap {
+        /// Whose log.
+        writer: WriterId,
+        /// Where the batch starts.
+        from: u64,
+        /// How many entries are held.
+        held: u64,
+    },
+    /// The batch is provably wrong: its sender is at fault.
+    #[error("an invalid batch of {writer}: {why}")]
+    Invalid {
+        /// Whose log.
+        writer: WriterId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The batch contradicts what is held: the writer's log is forked.
+    #[error("the {plane:?} log of {writer} is forked at or before entry {length}")]
+    Fork {
+        /// Whose log.
+        writer: WriterId,
+        /// Which plane.
+        plane: Plane,
+        /// A length at which the roots differ.
+        length: u64,
+    },
+    /// Too much is waiting for missing dependencies.
+    #[error("{waiting} bytes are parked in this space, at most {limit} are allowed")]
+    ParkingFull {
+        /// What waits, in bytes.
+        waiting: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The storage failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl From<ReadError> for ReceiveError {
+    fn from(error: ReadError) -> Self {
+        Self::Write(WriteError::Read(error))
+    }
+}

@@ -1,0 +1,65 @@
+//! Logs as the sync session sees them.
+
+use crate::id::{SpaceId, WriterId};
+use crate::log::{Plane, Prefix, VersionVector};
+
+/// One entry: header and sealed body, exactly as signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedEntry {
+    /// The canonical header.
+    pub header: Vec<u8>,
+    /// The sealed body.
+    pub body: Vec<u8>,
+}
+
+/// A writer's signature over a log's length and root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    /// Length and root.
+    pub prefix: Prefix,
+    /// The Ed25519 signature of the writer's device.
+    pub signature: [u8; 64],
+}
+
+/// Consecutive entries of one log, ending at a head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBatch {
+    /// The space.
+    pub space: SpaceId,
+    /// The plane.
+    pub plane: Plane,
+    /// The log's owner.
+    pub writer: WriterId,
+    /// The sequence number of the first entry.
+    pub from: u64,
+    /// The entries.
+    pub entries: Vec<LoggedEntry>,
+    /// The head at `from + entries.len()`.
+    pub head: SignedHead,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReceiveOutcome {
+    /// Entries that were new.
+    pub stored: u64,
+    /// Commits applied, of any log: news can unpark others.
+    pub applied: u64,
+    /// Entries of the space and plane that wait for something, after this batch.
+    pub parked: u64,
+}
+
+/// One applied commit of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlCommit {
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// The sequence number of its first entry.
+    pub sequence: u64,
+    /// The writer's clock, milliseconds since 1970 UTC.
+    pub timestamp_ms: i64,
+    /// Its causal past in the control plane, the writer's own log included.
+    pub past: VersionVector,
+    /// The opened body.
+    pub body: Vec<u8>,
+}

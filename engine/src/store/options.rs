@@ -1,0 +1,54 @@
+//! How a store is opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::host::{HeadSigner, Host};
+
+/// Where a database lives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Location {
+    /// A file. It is created with mode 0600.
+    File(PathBuf),
+    /// Memory: gone when the store is dropped.
+    Memory,
+    /// Any redb storage: faults, a browser's file system.
+    Backend(Box<dyn redb::StorageBackend>),
+}
+
+/// How to open a database.
+pub struct Options {
+    /// The clock and the randomness.
+    pub host: Arc<dyn Host>,
+    /// Gives the signer of this device, from the local records (see `Store::local`) of the file just opened or created, and the local records to add.
+    pub signer: SignerSource,
+    /// Create the file when it is missing; otherwise a missing file is an error.
+    pub create: bool,
+    /// Fail when the file exists.
+    pub exclusive: bool,
+    /// Where the nonces of file databases are mirrored, outside the file. `None`: every open starts a new incarnation.
+    pub mirror: Option<PathBuf>,
+    /// redb's page cache, in bytes.
+    pub cache_bytes: usize,
+}
+
+/// Finds or makes this device's key: receives the bytes of the local record `device`, if any; returns the signer and the record to store.
+pub type SignerSource = Box<dyn FnOnce(Option<&[u8]>) -> Result<(Arc<dyn HeadSigner>, Vec<u8>), String>>;
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("create", &self.create).field("mirror", &self.mirror).finish_non_exhaustive()
+    }
+}
+
+/// When a transaction's call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The commit is on this device's disk: it survives kill -9 and power loss.
+    #[default]
+    Local,
+    /// The commit is visible, and becomes durable with the next durable commit or [`super::Store::flush`]; a crash before loses it.
+    Buffered,
+}

@@ -1,0 +1,54 @@
+//! Values: what a field holds, with one canonical encoding and one total order.
+
+use std::collections::BTreeMap;
+
+/// A document's fields by name.
+pub type Fields = BTreeMap<String, Value>;
+
+/// What a field holds.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// Nothing, said explicitly.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A finite or infinite number. NaN is refused; -0 is stored as 0.
+    Float(f64),
+    /// UTF-8 text.
+    String(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Milliseconds since 1970-01-01 UTC.
+    Timestamp(i64),
+    /// An atomic list.
+    List(Vec<Value>),
+    /// An atomic object.
+    Object(Fields),
+    /// A document of the same space.
+    Reference(Reference),
+    /// A vector of fixed length.
+    Vector(Vec<f32>),
+    /// A large value that is stored beside the documents.
+    Blob(Blob),
+}
+
+/// Names a document by collection and id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    /// The collection's name.
+    pub collection: String,
+    /// The document's id.
+    pub id: String,
+}
+
+/// Names a blob by content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Blob {
+    /// The BLAKE3 hash of the content.
+    pub hash: [u8; 32],
+    /// The content's length in bytes.
+    pub length: u64,
+}

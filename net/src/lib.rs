@@ -1,0 +1,1 @@
+//! Transports, and the node that keeps sessions with peers.

@@ -1,0 +1,1 @@
+//! The command line, GraphQL and HTTP doors.

@@ -1,0 +1,2 @@
+//! The `tide` command.
+fn main() {}
