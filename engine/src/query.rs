@@ -1,5 +1,9 @@
 //! Queries: a query is data, the same value whatever door it came through. The engine plans and runs it.
 
+pub mod source;
+
+pub use source::Source;
+
 use crate::document::Document;
 use crate::id::SpaceId;
 use crate::value::Value;
@@ -13,7 +17,7 @@ pub struct Query {
     pub spaces: Option<Vec<SpaceId>>,
     /// Which documents.
     pub filter: Filter,
-    /// In which order; ties are broken by id, then space. Empty: by id.
+    /// In which order; ties are broken by id, then space, in the direction of the last key. Empty: by id.
     pub order: Vec<Order>,
     /// Which part of the result.
     pub page: Page,
@@ -163,8 +167,10 @@ pub struct Plan {
 pub enum Access {
     /// Looks ids up.
     Ids,
-    /// Reads the whole collection.
+    /// Reads the whole collection by id.
     Scan,
+    /// Reads a range of ids.
+    Range,
     /// Reads a range of an index.
     Index {
         /// The index's name.
@@ -173,5 +179,7 @@ pub enum Access {
         equal: usize,
         /// Whether the next field is bound by a range.
         range: bool,
+        /// Whether the rows of single elements are read, where a document has one for every element of its list.
+        element: bool,
     },
 }
