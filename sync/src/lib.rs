@@ -1,1 +1,21 @@
 //! Who may do what, and how two replicas agree: identities, spaces, keys, tickets and the sans-io session.
+//!
+//! [`Database`] is a [`tidewater_engine::store::Store`] that knows whose it is: it keeps the device's keys, the identity
+//! and what every space's control plane means. [`Session`] is the protocol between two databases as a state machine: it
+//! opens no socket, reads no clock and draws no randomness of its own, so it runs alike over every transport and in a test.
+
+pub mod database;
+pub mod device;
+pub mod identity;
+pub mod session;
+pub mod status;
+pub mod ticket;
+
+pub use database::{
+    CreateOptions, Database, DatabaseError, Member, MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo,
+};
+pub use device::DeviceKey;
+pub use identity::{IdentityCard, IdentityId};
+pub use session::{Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal};
+pub use status::{PeerStatus, SpaceStatus, SyncStatus};
+pub use ticket::{Ticket, TicketError, TicketKind};
