@@ -4,6 +4,7 @@
 //! it was not handed: time and randomness come from a [`Host`], signatures from a [`HeadSigner`], authority and keys
 //! from an [`EffectiveTable`] that the `tidewater-sync` crate computes.
 
+pub mod codec;
 pub mod document;
 pub mod host;
 pub mod id;

@@ -1,6 +1,16 @@
 //! Values: what a field holds, with one canonical encoding and one total order.
 
+mod encode;
+mod order;
+#[cfg(test)]
+pub(crate) mod sample;
+
 use std::collections::BTreeMap;
+
+pub use encode::ValueError;
+pub use order::{Class, order_key, string_prefix_key};
+
+use crate::id::DocumentId;
 
 /// A document's fields by name.
 pub type Fields = BTreeMap<String, Value>;
@@ -42,6 +52,13 @@ pub struct Reference {
     pub collection: String,
     /// The document's id.
     pub id: String,
+}
+
+impl Reference {
+    fn is_valid(&self) -> bool {
+        (1..=Value::MAX_NAME_BYTES).contains(&self.collection.len())
+            && (1..=DocumentId::MAX_BYTES).contains(&self.id.len())
+    }
 }
 
 /// Names a blob by content.
