@@ -1,5 +1,7 @@
 //! Queries: a query is data, the same value whatever door it came through. The engine plans and runs it.
 
+pub mod key;
+mod path;
 pub mod source;
 
 pub use source::Source;
