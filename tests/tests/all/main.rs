@@ -1,0 +1,3 @@
+//! Every test that crosses crates, in one binary: each further binary would link the whole product again.
+
+mod tidy;
