@@ -1,7 +1,18 @@
 //! Operations: what a commit does to documents. `docs/spec/fold.md` says how they fold into state.
 
+mod codec;
+
+pub use codec::{
+    MAX_CHANGE_BYTES, MAX_COMMIT_BYTES, MAX_FIELD_WRITES, MAX_FIELDS, MAX_NAME_BYTES, MAX_OPERATIONS, OperationError,
+    StreamError, VERSION, decode_commit, encode_commit,
+};
+
 use crate::id::DocumentId;
+use crate::space::Rank;
 use crate::value::Value;
+
+/// Collections whose name starts so are the database's own.
+pub const RESERVED_PREFIX: char = '$';
 
 /// How a cell merges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +43,15 @@ pub struct Operation {
     pub action: Action,
 }
 
-/// What an operation does to its document.
+impl Operation {
+    /// The least rank that its author needs in the space.
+    #[must_use]
+    pub fn least_rank(&self) -> Rank {
+        if self.collection.starts_with(RESERVED_PREFIX) { Rank::Admin } else { Rank::Writer }
+    }
+}
+
+/// What an operation does to its document. Its writes go to different cells: no field twice with the same kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Opens the generation and writes fields.
@@ -57,9 +76,9 @@ pub enum FieldOp {
     Clear,
     /// Counter: adds.
     Add(i64),
-    /// Set: adds these values.
+    /// Set: adds these values. They ascend by the total order and differ: see [`FieldOp::include`].
     Include(Vec<Value>),
-    /// Set: removes these values as far as they were seen.
+    /// Set: removes these values as far as they were seen. They ascend and differ: see [`FieldOp::exclude`].
     Exclude(Vec<Value>),
     /// Text: one automerge change, uncompressed.
     Text(Vec<u8>),
@@ -68,6 +87,18 @@ pub enum FieldOp {
 }
 
 impl FieldOp {
+    /// Adds values to a set, in any order; of equal ones the first is taken.
+    #[must_use]
+    pub fn include(values: Vec<Value>) -> Self {
+        Self::Include(distinct(values))
+    }
+
+    /// Removes values from a set, in any order.
+    #[must_use]
+    pub fn exclude(values: Vec<Value>) -> Self {
+        Self::Exclude(distinct(values))
+    }
+
     /// The kind of cell it acts on.
     #[must_use]
     pub fn kind(&self) -> FieldKind {
@@ -79,4 +110,10 @@ impl FieldOp {
             Self::Json(_) => FieldKind::Json,
         }
     }
+}
+
+fn distinct(mut values: Vec<Value>) -> Vec<Value> {
+    values.sort_by(Value::total_cmp);
+    values.dedup_by(|later, earlier| later.equals(earlier));
+    values
 }

@@ -1,6 +1,7 @@
 //! Values: what a field holds, with one canonical encoding and one total order.
 
 mod encode;
+mod from;
 mod order;
 #[cfg(test)]
 pub(crate) mod sample;

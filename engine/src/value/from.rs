@@ -1,0 +1,25 @@
+//! Conversions from Rust's own types.
+
+use super::{Fields, Value};
+
+macro_rules! from {
+    ($($source:ty => $variant:ident),+ $(,)?) => {$(
+        impl From<$source> for Value {
+            fn from(source: $source) -> Self {
+                Self::$variant(source.into())
+            }
+        }
+    )+};
+}
+
+from!(
+    bool => Bool,
+    i32 => Int,
+    u32 => Int,
+    i64 => Int,
+    f64 => Float,
+    &str => String,
+    String => String,
+    Vec<Value> => List,
+    Fields => Object,
+);
