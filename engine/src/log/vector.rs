@@ -13,6 +13,14 @@ pub struct Prefix {
     pub root: [u8; 32],
 }
 
+/// An entry's delta does not move a log forward: the entry is malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an entry repeats or moves back its dependency on the log of {writer}")]
+pub struct FoldError {
+    /// Whose log.
+    pub writer: WriterId,
+}
+
 /// Writer → prefix, for one plane of one space. A writer that is absent has length 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VersionVector(BTreeMap<WriterId, Prefix>);
@@ -49,6 +57,25 @@ impl VersionVector {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().map(|prefix| prefix.length).sum()
+    }
+
+    /// What moved since `before`: the prefixes that are longer here. It is what an entry carries as a delta.
+    #[must_use]
+    pub fn moved_since(&self, before: &VersionVector) -> VersionVector {
+        let longer = self.iter().filter(|(writer, prefix)| prefix.length > before.length(writer));
+        Self(longer.map(|(writer, prefix)| (*writer, *prefix)).collect())
+    }
+
+    /// Moves by the delta of an entry.
+    ///
+    /// # Errors
+    /// [`FoldError`] where the delta does not move a log forward; the vector is then as before.
+    pub fn fold(&mut self, moved: &[(WriterId, Prefix)]) -> Result<(), FoldError> {
+        if let Some((writer, _)) = moved.iter().find(|(writer, prefix)| prefix.length <= self.length(writer)) {
+            return Err(FoldError { writer: *writer });
+        }
+        self.0.extend(moved.iter().copied());
+        Ok(())
     }
 
     /// All prefixes, by writer.

@@ -1,0 +1,87 @@
+//! What is needed to go on appending to a log: its length and the roots of its complete subtrees.
+
+use super::{EMPTY_ROOT, LOG_LENGTH_MAX, node_hash};
+use crate::codec::Reader;
+use crate::log::vector::Prefix;
+
+/// A log's length and peaks: O(log n) hashes that give its root and take the next entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Frontier {
+    length: u64,
+    /// One complete subtree for every set bit of the length, largest first.
+    peaks: Vec<[u8; 32]>,
+}
+
+/// Bytes that are no frontier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the frontier of a log; the record is damaged")]
+pub struct FrontierError;
+
+impl Frontier {
+    /// How many entries the log has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Adds an entry by its [leaf hash](super::leaf_hash).
+    ///
+    /// Returns the roots of all complete subtrees that end with this entry, level 0 (the leaf itself) first. Kept beside
+    /// the entry they make every node of the tree one lookup: node (level, index) is number `level` of what the entry
+    /// `((index + 1) << level) - 1` returned.
+    ///
+    /// A log ends at [`LOG_LENGTH_MAX`] entries, more than can be written.
+    pub fn append(&mut self, leaf: [u8; 32]) -> Vec<[u8; 32]> {
+        let mut complete = Vec::with_capacity(self.length.trailing_ones() as usize + 1);
+        let mut hash = leaf;
+        complete.push(hash);
+        for _ in 0..self.length.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                hash = node_hash(&left, &hash);
+                complete.push(hash);
+            }
+        }
+        self.peaks.push(hash);
+        self.length += 1;
+        complete
+    }
+
+    /// The root over all entries.
+    #[must_use]
+    pub fn root(&self) -> [u8; 32] {
+        let mut smallest_first = self.peaks.iter().rev();
+        let Some(smallest) = smallest_first.next() else { return EMPTY_ROOT };
+        smallest_first.fold(*smallest, |right, left| node_hash(left, &right))
+    }
+
+    /// Length and root.
+    #[must_use]
+    pub fn prefix(&self) -> Prefix {
+        Prefix { length: self.length, root: self.root() }
+    }
+
+    /// The bytes: length (varint), then the peaks.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(10 + self.peaks.len() * 32);
+        crate::codec::put_varint(&mut out, self.length);
+        self.peaks.iter().for_each(|peak| out.extend_from_slice(peak));
+        out
+    }
+
+    /// The inverse of [`Frontier::encode`].
+    ///
+    /// # Errors
+    /// [`FrontierError`] for a length over [`LOG_LENGTH_MAX`] and for anything that `encode` does not give.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrontierError> {
+        let mut reader = Reader::new(bytes);
+        let length = reader.varint().map_err(|_| FrontierError)?;
+        if length > LOG_LENGTH_MAX {
+            return Err(FrontierError);
+        }
+        let peaks = (0..length.count_ones()).map(|_| reader.array::<32>()).collect::<Result<_, _>>();
+        let peaks = peaks.map_err(|_| FrontierError)?;
+        reader.finish().map_err(|_| FrontierError)?;
+        Ok(Self { length, peaks })
+    }
+}
