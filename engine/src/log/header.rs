@@ -240,3 +240,6 @@ fn decode_moved(reader: &mut Reader<'_>) -> Result<Moved, HeaderError> {
     }
     Ok(moved)
 }
+
+#[cfg(test)]
+mod tests;

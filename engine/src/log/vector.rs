@@ -103,3 +103,35 @@ impl FromIterator<(WriterId, Prefix)> for VersionVector {
         vector
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{DeviceId, Incarnation};
+
+    fn at(byte: u8, length: u64) -> (WriterId, Prefix) {
+        let writer = WriterId { device: DeviceId([byte; 32]), incarnation: Incarnation([byte; 8]) };
+        (writer, Prefix { length, root: [length as u8; 32] })
+    }
+
+    #[test]
+    fn folding_what_moved_gives_the_later_vector() {
+        let before: VersionVector = [at(1, 5), at(2, 7)].into_iter().collect();
+        let after: VersionVector = [at(1, 5), at(2, 9), at(3, 1)].into_iter().collect();
+        let moved: Vec<_> = after.moved_since(&before).iter().map(|(writer, prefix)| (*writer, *prefix)).collect();
+        assert_eq!(moved, [at(2, 9), at(3, 1)]);
+        let mut folded = before.clone();
+        folded.fold(&moved).unwrap();
+        assert_eq!(folded, after);
+        assert!(after.moved_since(&after).is_empty());
+    }
+
+    #[test]
+    fn a_delta_that_does_not_move_forward_is_refused_whole() {
+        let mut vector: VersionVector = [at(2, 7)].into_iter().collect();
+        for length in [0, 6, 7] {
+            assert_eq!(vector.fold(&[at(1, 1), at(2, length)]), Err(FoldError { writer: at(2, 0).0 }));
+            assert_eq!(vector, [at(2, 7)].into_iter().collect());
+        }
+    }
+}

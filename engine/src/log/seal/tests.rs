@@ -222,9 +222,8 @@ fn an_inflate_bomb_and_other_zstd_frames_are_refused() {
 
 #[test]
 fn mutated_frames_never_panic_and_never_exceed_the_limit() {
-    let seed = 0x7469_6465_u64;
-    println!("seed {seed:#x}");
-    let mut state = seed;
+    const SEED: u64 = 0x7469_6465;
+    let mut state = SEED;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize
@@ -244,7 +243,7 @@ fn mutated_frames_never_panic_and_never_exceed_the_limit() {
             }
         }
         if let Ok(chunk) = unpacker.unpack(&bytes) {
-            assert!(chunk.len() <= CHUNK_BYTES_MAX);
+            assert!(chunk.len() <= CHUNK_BYTES_MAX, "seed {SEED:#x}, round {round}");
         }
     }
 }

@@ -85,3 +85,31 @@ impl Frontier {
         Ok(Self { length, peaks })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_bytes_are_no_frontier() {
+        let mut frontier = Frontier::default();
+        (0..11).for_each(|byte| drop(frontier.append([byte; 32])));
+        let bytes = frontier.encode();
+        assert_eq!(bytes.len(), 1 + 3 * 32);
+        for length in 0..bytes.len() {
+            assert_eq!(Frontier::decode(&bytes[..length]), Err(FrontierError), "{length}");
+        }
+        assert_eq!(Frontier::decode(&[bytes.as_slice(), &[0]].concat()), Err(FrontierError));
+        let mut endless = Vec::new();
+        crate::codec::put_varint(&mut endless, LOG_LENGTH_MAX + 1);
+        endless.extend_from_slice(&[0; 32]);
+        assert_eq!(Frontier::decode(&endless), Err(FrontierError));
+        let changed = |byte| [&[byte], &bytes[1..]].concat();
+        for byte in 0..=255 {
+            if let Ok(frontier) = Frontier::decode(&changed(byte)) {
+                assert_eq!(frontier.encode(), changed(byte));
+                assert_eq!(byte.count_ones(), 3);
+            }
+        }
+    }
+}
