@@ -1,5 +1,7 @@
 //! Documents as a reader sees them.
 
+mod json;
+
 use crate::id::{DocumentId, SpaceId, WriterId};
 use crate::operation::FieldKind;
 use crate::value::{Fields, Value};

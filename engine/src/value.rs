@@ -2,6 +2,7 @@
 
 mod encode;
 mod from;
+mod json;
 mod order;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -9,6 +10,8 @@ pub(crate) mod sample;
 use std::collections::BTreeMap;
 
 pub use encode::ValueError;
+pub use json::{JsonError, JsonFault, fields_from_json, fields_to_json};
+pub(crate) use json::{write_members, write_text};
 pub use order::{Class, order_key, string_prefix_key};
 
 use crate::id::DocumentId;
@@ -69,4 +72,9 @@ pub struct Blob {
     pub hash: [u8; 32],
     /// The content's length in bytes.
     pub length: u64,
+}
+
+impl Blob {
+    /// The greatest length, in bytes.
+    pub const MAX_LENGTH: u64 = i64::MAX as u64;
 }

@@ -71,6 +71,9 @@ pub enum ValueError {
         DocumentId::MAX_BYTES
     )]
     Reference,
+    /// A blob's length is too large for any language's integers.
+    #[error("a blob has at most {max} bytes", max = Blob::MAX_LENGTH)]
+    BlobLength,
 }
 
 impl Value {
@@ -204,6 +207,9 @@ fn encode(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), ValueErr
             out.extend(numbers.iter().flat_map(|number| (number + 0.0).to_le_bytes()));
         }
         Value::Blob(blob) => {
+            if blob.length > Blob::MAX_LENGTH {
+                return Err(ValueError::BlobLength);
+            }
             out.push(BLOB);
             out.extend_from_slice(&blob.hash);
             put_varint(out, blob.length);
@@ -262,7 +268,13 @@ fn decode(reader: &mut Reader<'_>, depth: usize) -> Result<Value, DecodeError> {
             }
             Value::Vector(numbers)
         }
-        BLOB => Value::Blob(Blob { hash: reader.array()?, length: reader.varint()? }),
+        BLOB => {
+            let blob = Blob { hash: reader.array()?, length: reader.varint()? };
+            if blob.length > Blob::MAX_LENGTH {
+                return Err(DecodeError::NotCanonical { why: "a blob's length has at most 63 bits" });
+            }
+            Value::Blob(blob)
+        }
         _ => return Err(DecodeError::Tag { tag }),
     })
 }

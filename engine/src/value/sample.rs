@@ -40,7 +40,7 @@ impl Sampler {
             7 => Value::Bytes(self.bytes()),
             8 => Value::Timestamp(self.int()),
             9 => Value::Reference(Reference { collection: self.name(), id: self.name() }),
-            10 if self.below(2) == 0 => Value::Blob(Blob { hash: [self.next() as u8; 32], length: self.next() }),
+            10 if self.below(2) == 0 => Value::Blob(Blob { hash: [self.next() as u8; 32], length: self.next() >> 1 }),
             10 => Value::Vector((0..self.below(4)).map(|_| (self.float() as f32) + 0.0).collect()),
             11 | 12 => Value::List((0..self.below(4)).map(|_| self.value(depth - 1)).collect()),
             _ => Value::Object(self.fields(depth - 1)),
