@@ -30,6 +30,29 @@ pub enum FieldKind {
     Json = 4,
 }
 
+impl FieldKind {
+    /// All kinds with their names.
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::Register, "register"),
+        (Self::Counter, "counter"),
+        (Self::Set, "set"),
+        (Self::Text, "text"),
+        (Self::Json, "json"),
+    ];
+
+    /// The kind's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
 /// One step of a commit: something done to one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {

@@ -3,7 +3,15 @@
 //! A schema is a replicated document of the reserved collection [`SCHEMAS`], whose id is the collection's name.
 //! Authors are checked against it; replicas never reject on it.
 
+mod check;
+mod codec;
+mod infer;
+
 use std::collections::BTreeMap;
+
+pub use check::Violation;
+pub use codec::{MAX_DECLARATIONS, MAX_DECLARED_NAME_BYTES, MAX_INDEX_FIELDS, SchemaError};
+pub use infer::{Inference, SAMPLE_RECORDS};
 
 use crate::operation::FieldKind;
 use crate::value::Value;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 pub use encode::ValueError;
 pub use json::{JsonError, JsonFault, fields_from_json, fields_to_json};
 pub(crate) use json::{write_members, write_text};
+pub(crate) use order::distinct;
 pub use order::{Class, order_key, string_prefix_key};
 
 use crate::id::DocumentId;

@@ -4,6 +4,9 @@ use super::Document;
 use crate::value::{write_members, write_text};
 
 impl Document {
+    /// What a document's id is called beside its fields. No field has this name.
+    pub const ID_NAME: &'static str = "id";
+
     /// Appends the document as a JSON object on one line: `id` first, then the fields by name. No field is named `id`.
     pub fn write_json(&self, out: &mut String) {
         out.push_str("{\"id\":");

@@ -93,6 +93,17 @@ impl Value {
     }
 }
 
+/// Whether no two values are equal.
+pub(crate) fn distinct(values: &[Value]) -> bool {
+    let ascend = |values: &mut dyn Iterator<Item = &Value>| values.is_sorted_by(|a, b| a.total_cmp(b).is_lt());
+    // What comes from a set is in order already.
+    ascend(&mut values.iter()) || {
+        let mut sorted: Vec<_> = values.iter().collect();
+        sorted.sort_by(|a, b| a.total_cmp(b));
+        ascend(&mut sorted.into_iter())
+    }
+}
+
 /// Appends a key whose byte order is the total order of values. No key is the beginning of another's, so keys of
 /// several values can follow one another. Values that are equal have equal keys.
 ///
