@@ -2,20 +2,34 @@
 
 use std::fmt;
 
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use tidewater_engine::host::{HeadSigner, Host};
 use tidewater_engine::id::DeviceId;
 use zeroize::Zeroizing;
 
-/// This device's Ed25519 key: it signs heads and proves the device to transports. `Debug` prints no byte of the secret.
+use crate::codec::{Codec, Decoded, Malformed, Reader};
+use crate::keys::AgreementKey;
+
+/// An Ed25519 key that this database holds: the device's own or its identity's root key. `Debug` prints no byte of the secret.
 pub struct DeviceKey {
     seed: Zeroizing<[u8; 32]>,
-    device: DeviceId,
+    key: SigningKey,
 }
 
 impl DeviceKey {
+    pub(crate) fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
+        let key = SigningKey::from_bytes(&seed);
+        Self { seed, key }
+    }
+
+    pub(crate) fn generate(host: &dyn Host) -> Self {
+        Self::from_seed(random_secret(host))
+    }
+
     /// The public half.
     #[must_use]
     pub fn device(&self) -> DeviceId {
-        self.device
+        DeviceId(self.key.verifying_key().to_bytes())
     }
 
     /// The secret half, 32 bytes as in RFC 8032, for a transport that signs its own handshake.
@@ -27,12 +41,85 @@ impl DeviceKey {
     /// The Ed25519 signature over `message`.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        todo!("{message:?}")
+        self.key.sign(message).to_bytes()
+    }
+}
+
+impl HeadSigner for DeviceKey {
+    fn device(&self) -> DeviceId {
+        Self::device(self)
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Self::sign(self, message)
     }
 }
 
 impl fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeviceKey({})", self.device)
+        write!(f, "DeviceKey({})", self.device())
+    }
+}
+
+/// Whether `signature` over `message` is that of `public`. Keys of small order and unreduced signatures never pass.
+pub(crate) fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(public)
+        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+}
+
+pub(crate) fn random_secret(host: &dyn Host) -> Zeroizing<[u8; 32]> {
+    let mut secret = Zeroizing::new([0; 32]);
+    host.fill_random(&mut *secret);
+    secret
+}
+
+/// The secrets of a device, as the local record `device` keeps them.
+pub(crate) struct DeviceSecrets {
+    pub(crate) signing: Zeroizing<[u8; 32]>,
+    pub(crate) agreement: AgreementKey,
+}
+
+impl DeviceSecrets {
+    const VERSION: u8 = 1;
+
+    pub(crate) fn generate(host: &dyn Host) -> Self {
+        Self { signing: random_secret(host), agreement: AgreementKey::generate(host) }
+    }
+}
+
+impl Codec for DeviceSecrets {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(Self::VERSION);
+        out.extend_from_slice(&*self.signing);
+        out.extend_from_slice(self.agreement.expose());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        if reader.byte()? != Self::VERSION {
+            return Err(Malformed("its version is unknown; upgrade"));
+        }
+        let signing = Zeroizing::new(reader.array()?);
+        Ok(Self { signing, agreement: AgreementKey::from_secret(Zeroizing::new(reader.array()?)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_small_order_verifies_nothing() {
+        // The identity point with R = identity and S = 0 passes the plain check for every message.
+        let mut public = [0; 32];
+        public[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        assert!(!verify(&public, b"anything", &signature));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = DeviceKey::from_seed(Zeroizing::new([7; 32]));
+        assert_eq!(format!("{key:?}"), format!("DeviceKey({})", key.device()));
     }
 }

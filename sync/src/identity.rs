@@ -1,7 +1,20 @@
 //! Identities: a person or service, and the devices it certifies.
+//!
+//! `docs/spec/membership.md` gives the layouts.
+
+mod card;
+mod certificate;
 
 use std::fmt;
-use std::str::FromStr;
+
+pub use card::{CardError, IdentityCard};
+pub use certificate::Certificate;
+pub(crate) use certificate::{possession_of, verify_possession};
+use tidewater_engine::host::Host;
+use zeroize::Zeroizing;
+
+use crate::codec::{Codec, Decoded, Malformed, Reader};
+use crate::device::{DeviceKey, random_secret};
 
 /// An identity: the hash of its genesis, which commits to its root key and its recovery key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,28 +32,70 @@ impl fmt::Debug for IdentityId {
     }
 }
 
-/// What one gives to others so that they can grant one a rank: the identity, its name and its certified devices.
-/// As text it is versioned and carries a checksum.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityCard {
-    /// The identity.
-    pub identity: IdentityId,
-    /// The name its owner chose.
-    pub name: String,
+/// The first word about an identity: the public keys it will answer for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityGenesis {
+    /// Certifies devices (Ed25519).
+    pub root: [u8; 32],
+    /// Replaces the root key (Ed25519). Its secret half is meant to stay offline.
+    pub recovery: [u8; 32],
+    /// Makes identities with equal keys distinct.
+    pub nonce: [u8; 16],
 }
 
-/// Why a text is not an identity card.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an identity card: {why}")]
-pub struct CardError {
-    /// What is wrong with it.
-    pub why: String,
+impl IdentityGenesis {
+    const VERSION: u8 = 1;
+
+    /// The identity that this is the genesis of.
+    #[must_use]
+    pub fn id(&self) -> IdentityId {
+        IdentityId(blake3::derive_key("tidewater 2026 identity genesis v1", &self.to_bytes()))
+    }
 }
 
-impl FromStr for IdentityCard {
-    type Err = CardError;
+impl Codec for IdentityGenesis {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(Self::VERSION);
+        out.extend_from_slice(&self.root);
+        out.extend_from_slice(&self.recovery);
+        out.extend_from_slice(&self.nonce);
+    }
 
-    fn from_str(text: &str) -> Result<Self, CardError> {
-        todo!("{text}")
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        if reader.byte()? != Self::VERSION {
+            return Err(Malformed("the identity's version is unknown"));
+        }
+        Ok(Self { root: reader.array()?, recovery: reader.array()?, nonce: reader.array()? })
+    }
+}
+
+/// The secrets of an identity, as the device that made it keeps them.
+pub(crate) struct IdentitySecrets {
+    pub(crate) root: DeviceKey,
+    /// Kept until its words have been shown and written down.
+    pub(crate) recovery: Zeroizing<[u8; 32]>,
+}
+
+impl IdentitySecrets {
+    /// A new identity and its genesis.
+    pub(crate) fn generate(host: &dyn Host) -> (Self, IdentityGenesis) {
+        let secrets = Self { root: DeviceKey::generate(host), recovery: random_secret(host) };
+        let recovery = DeviceKey::from_seed(secrets.recovery.clone());
+        let mut nonce = [0; 16];
+        host.fill_random(&mut nonce);
+        let genesis = IdentityGenesis { root: secrets.root.device().0, recovery: recovery.device().0, nonce };
+        (secrets, genesis)
+    }
+}
+
+impl Codec for IdentitySecrets {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.root.expose_seed());
+        out.extend_from_slice(&*self.recovery);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let root = DeviceKey::from_seed(Zeroizing::new(reader.array()?));
+        Ok(Self { root, recovery: Zeroizing::new(reader.array()?) })
     }
 }

@@ -4,10 +4,16 @@
 //! and what every space's control plane means. [`Session`] is the protocol between two databases as a state machine: it
 //! opens no socket, reads no clock and draws no randomness of its own, so it runs alike over every transport and in a test.
 
+mod armor;
+mod codec;
 pub mod database;
 pub mod device;
 pub mod identity;
+mod keys;
 pub mod session;
+#[cfg(test)]
+mod simulation;
+mod space;
 pub mod status;
 pub mod ticket;
 

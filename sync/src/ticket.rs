@@ -6,6 +6,9 @@ use std::str::FromStr;
 use tidewater_engine::id::DeviceId;
 use tidewater_engine::space::SecretKey;
 
+use crate::armor::{self, ArmorError};
+use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_number, put_time};
+
 /// What a ticket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,9 +71,18 @@ pub enum TicketError {
     },
 }
 
+impl Ticket {
+    /// How many addresses a ticket carries at most.
+    pub const MAX_ADDRESSES: usize = 8;
+    /// The longest address, in bytes.
+    pub const MAX_ADDRESS_BYTES: usize = 256;
+    const VERSION: u8 = 1;
+    const PREFIX: &str = "tide1";
+}
+
 impl fmt::Display for Ticket {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&armor::wrap(Self::PREFIX, &self.to_bytes()))
     }
 }
 
@@ -78,6 +90,95 @@ impl FromStr for Ticket {
     type Err = TicketError;
 
     fn from_str(text: &str) -> Result<Self, TicketError> {
-        todo!("{text}")
+        let bytes = armor::unwrap(Self::PREFIX, text).map_err(|error| match error {
+            ArmorError::Prefix => TicketError::NotATicket,
+            ArmorError::Character { found, at } => TicketError::Character { found, at },
+            ArmorError::Checksum => TicketError::Checksum,
+        })?;
+        match bytes.first() {
+            Some(&found) if found > Self::VERSION => Err(TicketError::Newer { found, supported: Self::VERSION }),
+            _ => Self::from_bytes(&bytes).map_err(|Malformed(why)| TicketError::Malformed { why }),
+        }
+    }
+}
+
+impl Codec for Ticket {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(Self::VERSION);
+        out.push(match self.kind {
+            TicketKind::Link => 0,
+            TicketKind::Share => 1,
+        });
+        self.inviter.encode(out);
+        out.extend_from_slice(&self.offer);
+        out.extend_from_slice(self.secret.expose());
+        put_time(out, self.expires_ms);
+        put_number(out, self.addresses.len() as u64);
+        self.addresses.iter().for_each(|address| put_bytes(out, address.as_bytes()));
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        if reader.byte()? != Self::VERSION {
+            return Err(Malformed("its version is unknown"));
+        }
+        let kind = match reader.byte()? {
+            0 => TicketKind::Link,
+            1 => TicketKind::Share,
+            _ => return Err(Malformed("its kind is unknown")),
+        };
+        let inviter = DeviceId::decode(reader)?;
+        let offer = reader.array()?;
+        let secret = SecretKey::new(reader.array()?);
+        let expires_ms = reader.time()?;
+        let count = reader.count(Self::MAX_ADDRESSES)?;
+        let addresses = (0..count).map(|_| reader.text(Self::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?;
+        Ok(Self { kind, inviter, addresses, offer, secret, expires_ms })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket() -> Ticket {
+        Ticket {
+            kind: TicketKind::Share,
+            inviter: DeviceId([1; 32]),
+            addresses: vec!["quic://127.0.0.1:4711".into(), "quic://[::1]:4711".into()],
+            offer: [2; 16],
+            secret: SecretKey::new([3; 32]),
+            expires_ms: 1_800_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_ticket_round_trips_as_text() {
+        let text = ticket().to_string();
+        assert!(text.starts_with("tide1"), "{text}");
+        assert_eq!(text.parse(), Ok(ticket()));
+        assert_eq!(text.to_uppercase().parse(), Ok(ticket()));
+    }
+
+    #[test]
+    fn each_defect_has_its_error() {
+        let text = ticket().to_string();
+        assert_eq!("https://example.com".parse::<Ticket>(), Err(TicketError::NotATicket));
+        assert_eq!(text[..text.len() - 3].parse::<Ticket>(), Err(TicketError::Checksum));
+        assert_eq!(
+            text.replace(&text[8..9], "?").parse::<Ticket>(),
+            Err(TicketError::Character { found: '?', at: text.find(&text[8..9]).unwrap() })
+        );
+        let mut newer = ticket().to_bytes();
+        newer[0] = 9;
+        assert_eq!(armor::wrap("tide1", &newer).parse::<Ticket>(), Err(TicketError::Newer { found: 9, supported: 1 }));
+        assert_eq!(
+            armor::wrap("tide1", &ticket().to_bytes()[..40]).parse::<Ticket>(),
+            Err(TicketError::Malformed { why: "it ends too early" })
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert!(format!("{:?}", ticket()).contains("SecretKey(..)"));
     }
 }

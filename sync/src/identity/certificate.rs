@@ -1,0 +1,141 @@
+//! Device certificates: an identity says that a device is its own, and the device agrees.
+
+use tidewater_engine::id::DeviceId;
+
+use super::{IdentityGenesis, IdentityId};
+use crate::codec::{Codec, Decoded, Malformed, Reader, put_time};
+use crate::device::{DeviceKey, verify};
+
+/// Says that `device` acts for `identity`. Signed by the identity's root key and by the device itself, so neither can
+/// claim the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whose device it is.
+    pub identity: IdentityId,
+    /// The device.
+    pub device: DeviceId,
+    /// The X25519 key under which the device receives secrets.
+    pub agreement: [u8; 32],
+    /// When it was issued, in milliseconds since 1970 UTC. Of two certificates of a device the later one counts.
+    pub issued_ms: i64,
+    possession: [u8; 64],
+    signature: [u8; 64],
+}
+
+impl Certificate {
+    const VERSION: u8 = 1;
+
+    /// Certifies a device. `possession` is the device's signature made by [`possession_of`].
+    pub(crate) fn issue(
+        root: &DeviceKey,
+        identity: IdentityId,
+        device: DeviceId,
+        agreement: [u8; 32],
+        possession: [u8; 64],
+        issued_ms: i64,
+    ) -> Self {
+        let mut certificate = Self { identity, device, agreement, issued_ms, possession, signature: [0; 64] };
+        certificate.signature = root.sign(&certificate.message());
+        certificate
+    }
+
+    /// Whether both signatures hold and the identity is that of `genesis`.
+    pub(crate) fn verify(&self, genesis: &IdentityGenesis) -> bool {
+        self.identity == genesis.id()
+            && verify_possession(&self.identity, &self.device, &self.agreement, &self.possession)
+            && verify(&genesis.root, &self.message(), &self.signature)
+    }
+
+    fn message(&self) -> Vec<u8> {
+        let mut message = b"tidewater 2026 device certificate v1\0".to_vec();
+        self.encode_claims(&mut message);
+        message
+    }
+
+    fn encode_claims(&self, out: &mut Vec<u8>) {
+        out.push(Self::VERSION);
+        self.identity.encode(out);
+        self.device.encode(out);
+        out.extend_from_slice(&self.agreement);
+        put_time(out, self.issued_ms);
+        out.extend_from_slice(&self.possession);
+    }
+}
+
+/// The device's agreement to act for `identity` and to receive secrets under `agreement`.
+pub(crate) fn possession_of(device: &DeviceKey, identity: &IdentityId, agreement: &[u8; 32]) -> [u8; 64] {
+    device.sign(&possession_message(identity, &device.device(), agreement))
+}
+
+pub(crate) fn verify_possession(
+    identity: &IdentityId,
+    device: &DeviceId,
+    agreement: &[u8; 32],
+    possession: &[u8; 64],
+) -> bool {
+    verify(&device.0, &possession_message(identity, device, agreement), possession)
+}
+
+fn possession_message(identity: &IdentityId, device: &DeviceId, agreement: &[u8; 32]) -> Vec<u8> {
+    [b"tidewater 2026 device possession v1\0".as_slice(), &identity.0, &device.0, agreement].concat()
+}
+
+impl Codec for Certificate {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_claims(out);
+        out.extend_from_slice(&self.signature);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        if reader.byte()? != Self::VERSION {
+            return Err(Malformed("the certificate's version is unknown"));
+        }
+        Ok(Self {
+            identity: IdentityId::decode(reader)?,
+            device: DeviceId::decode(reader)?,
+            agreement: reader.array()?,
+            issued_ms: reader.time()?,
+            possession: reader.array()?,
+            signature: reader.array()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::IdentitySecrets;
+    use crate::keys::AgreementKey;
+    use crate::simulation::SimulatedHost;
+
+    #[test]
+    fn every_changed_bit_of_a_certificate_is_noticed() {
+        let host = SimulatedHost::new(4);
+        let (secrets, genesis) = IdentitySecrets::generate(&*host);
+        let device = DeviceKey::generate(&*host);
+        let agreement = AgreementKey::generate(&*host).public();
+        let possession = possession_of(&device, &genesis.id(), &agreement);
+        let certificate =
+            Certificate::issue(&secrets.root, genesis.id(), device.device(), agreement, possession, 1_800_000_000_000);
+        assert!(certificate.verify(&genesis));
+        let bytes = certificate.to_bytes();
+        for bit in (0..bytes.len() * 8).step_by(3) {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!Certificate::from_bytes(&changed).is_ok_and(|c| c.verify(&genesis)), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_proof_of_possession_is_refused() {
+        let host = SimulatedHost::new(5);
+        let (thief, thief_genesis) = IdentitySecrets::generate(&*host);
+        let (_, victim_genesis) = IdentitySecrets::generate(&*host);
+        let device = DeviceKey::generate(&*host);
+        let agreement = AgreementKey::generate(&*host).public();
+        let possession = possession_of(&device, &victim_genesis.id(), &agreement);
+        let certificate =
+            Certificate::issue(&thief.root, thief_genesis.id(), device.device(), agreement, possession, 0);
+        assert!(!certificate.verify(&thief_genesis));
+    }
+}

@@ -1,0 +1,12 @@
+//! Control operations: what the control plane of a space says, and its layout.
+//!
+//! `docs/spec/membership.md` is the specification; the least rank each operation needs stands there and in
+//! [`crate::membership`].
+
+mod genesis;
+mod operation;
+
+pub(crate) use genesis::{Founder, SpaceGenesis};
+pub(crate) use operation::{
+    ControlOperation, CutRecord, EpochStart, EpochWrap, Grant, OlderEpoch, OperationError, Revoke,
+};
