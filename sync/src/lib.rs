@@ -10,6 +10,7 @@ pub mod database;
 pub mod device;
 pub mod identity;
 mod keys;
+mod membership;
 pub mod session;
 #[cfg(test)]
 mod simulation;

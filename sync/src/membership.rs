@@ -1,0 +1,109 @@
+//! Who may do what in a space: a pure function of its control commits.
+//!
+//! [`evaluate`] goes rank by rank from the top: owners first, whose authority nothing in the space can take; then admins,
+//! whose authority only owners' operations decide; then everyone else. Grants and revocations act strictly downward, so
+//! what one level decides depends on the levels above it alone, and one pass over each is enough. Neither the order in
+//! which commits arrived nor any clock has a say. `docs/spec/membership.md` is the specification.
+
+mod certified;
+mod evaluation;
+mod past;
+mod table;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod random_histories;
+#[cfg(test)]
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use evaluation::evaluate;
+pub(crate) use table::{effective_table, held_epochs};
+use tidewater_engine::id::{DeviceId, EpochId, WriterId};
+use tidewater_engine::space::{Authority, Rank};
+
+use crate::identity::{Certificate, IdentityGenesis, IdentityId};
+use crate::keys::{SealedNote, Wrapped};
+
+/// What the control plane of a space means.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Membership {
+    /// Every identity that has or had a rank.
+    pub(crate) identities: BTreeMap<IdentityId, MemberState>,
+    /// Every device that has or had a rank, as the engine wants it for data logs.
+    pub(crate) devices: BTreeMap<DeviceId, Authority>,
+    /// The rank that every device has now. Removed devices have none.
+    pub(crate) ranks: BTreeMap<DeviceId, Rank>,
+    /// Every device that some certificate in the control plane names, with a rank or without.
+    pub(crate) certified: BTreeSet<DeviceId>,
+    /// The epochs that were started with authority.
+    pub(crate) epochs: BTreeMap<(u64, EpochId), EpochState>,
+    /// Every wrapped epoch key in the control plane. The epoch id proves a key, so these need no authority.
+    pub(crate) wraps: Vec<(EpochId, DeviceId, Wrapped)>,
+    /// Older epoch keys sealed under newer ones: the older epoch and the note.
+    pub(crate) older: Vec<(EpochId, SealedNote)>,
+    /// The space's label.
+    pub(crate) label: Option<SealedNote>,
+    /// Whether newcomers get the keys of older epochs.
+    pub(crate) history_open: bool,
+    /// Whether something of newer software keeps this replica from judging.
+    pub(crate) needs_upgrade: bool,
+    /// What became of each commit, by its dot.
+    pub(crate) verdicts: BTreeMap<(WriterId, u64), Verdict>,
+}
+
+/// An identity in a space.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberState {
+    pub(crate) genesis: IdentityGenesis,
+    /// `None`: it was removed.
+    pub(crate) rank: Option<Rank>,
+    pub(crate) name: Option<SealedNote>,
+    /// The latest certificate of each of its devices.
+    pub(crate) devices: BTreeMap<DeviceId, Certificate>,
+}
+
+/// An epoch.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EpochState {
+    /// The devices that were given its key with authority.
+    pub(crate) recipients: BTreeSet<DeviceId>,
+}
+
+/// What became of a control commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It counts.
+    Effective,
+    /// Its author lacked the authority: it is kept and doesn't count.
+    Void,
+    /// It is not well-formed, on any replica.
+    Malformed,
+    /// It is of newer software: this replica can't tell what the space means from here on.
+    Unknown,
+}
+
+impl Membership {
+    /// The rank of a device, if it has one now.
+    pub(crate) fn rank(&self, device: &DeviceId) -> Option<Rank> {
+        self.ranks.get(device).copied()
+    }
+
+    /// The devices that may read, with their X25519 keys.
+    pub(crate) fn readers(&self) -> BTreeMap<DeviceId, [u8; 32]> {
+        let members = self.identities.values().filter(|member| member.rank >= Some(Rank::Reader));
+        members
+            .flat_map(|member| &member.devices)
+            .map(|(device, certificate)| (*device, certificate.agreement))
+            .collect()
+    }
+
+    /// The epoch to write with: the highest whose recipients are all still readers.
+    pub(crate) fn write_epoch(&self) -> Option<EpochId> {
+        let readers = self.readers();
+        let usable = |state: &EpochState| state.recipients.iter().all(|device| readers.contains_key(device));
+        self.epochs.iter().rev().find(|(_, state)| usable(state)).map(|((_, id), _)| *id)
+    }
+}

@@ -1,0 +1,361 @@
+//! The evaluation, level by level.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewater_engine::id::{DeviceId, EpochId, Incarnation, WriterId};
+use tidewater_engine::log::Plane;
+use tidewater_engine::space::{Authority, Cut, Rank};
+use tidewater_engine::store::ControlCommit;
+
+use super::certified::Certified;
+use super::past::{History, Origin};
+use super::{EpochState, MemberState, Membership, Verdict};
+use crate::identity::IdentityId;
+use crate::keys::SealedNote;
+use crate::space::{ControlOperation, Grant, OperationError, Revoke, SpaceGenesis};
+
+/// What the control plane means: `genesis` is that of the space, `commits` are all applied control commits in any order.
+pub(crate) fn evaluate(genesis: &SpaceGenesis, commits: &[ControlCommit]) -> Membership {
+    let history = History::read(commits);
+    let mut evaluation = Evaluation {
+        certified: Certified::collect(genesis, &history),
+        owners: genesis.owners.iter().map(|owner| owner.genesis.id()).collect(),
+        authority: vec![None; history.len()],
+        grants: BTreeMap::new(),
+        revokes: BTreeMap::new(),
+        history,
+    };
+    evaluation.owners_level();
+    evaluation.admins_level();
+    evaluation.members_level();
+    evaluation.finish(genesis)
+}
+
+/// An effective grant: the rank it gives and where it was made.
+#[derive(Debug, Clone, Copy)]
+struct EffectiveGrant {
+    rank: Rank,
+    commit: usize,
+}
+
+/// An effective revocation: the rank its author acted with and where it was made.
+#[derive(Debug, Clone, Copy)]
+struct EffectiveRevoke {
+    level: Rank,
+    commit: usize,
+}
+
+struct Evaluation<'a> {
+    history: History<'a>,
+    certified: Certified,
+    owners: BTreeSet<IdentityId>,
+    /// The rank that each commit's author acted with, as far as decided.
+    authority: Vec<Option<Rank>>,
+    grants: BTreeMap<IdentityId, Vec<EffectiveGrant>>,
+    revokes: BTreeMap<IdentityId, Vec<EffectiveRevoke>>,
+}
+
+impl Evaluation<'_> {
+    fn owners_level(&mut self) {
+        let acting: Vec<usize> = (0..self.history.len())
+            .filter(|number| self.identities_at(*number).any(|identity| self.owners.contains(&identity)))
+            .collect();
+        self.decide(&acting, Rank::Owner);
+    }
+
+    fn admins_level(&mut self) {
+        let acting: Vec<usize> = self.undecided().filter(|number| self.acts_as(*number) >= Some(Rank::Admin)).collect();
+        self.decide(&acting, Rank::Admin);
+    }
+
+    fn members_level(&mut self) {
+        let acting: Vec<(usize, Rank)> =
+            self.undecided().filter_map(|number| Some((number, self.acts_as(number)?))).collect();
+        for (number, rank) in acting {
+            self.authority[number] = Some(rank);
+        }
+    }
+
+    fn undecided(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.history.len()).filter(|number| self.authority[*number].is_none())
+    }
+
+    /// Lets the commits of one level act on the ranks below it.
+    fn decide(&mut self, acting: &[usize], level: Rank) {
+        for &number in acting {
+            self.authority[number] = Some(level);
+            if let Ok(ControlOperation::Grant(grant)) = self.history.operation(number) {
+                if grant.rank < level {
+                    let grant = (grant.genesis.id(), EffectiveGrant { rank: grant.rank, commit: number });
+                    self.grants.entry(grant.0).or_default().push(grant.1);
+                }
+            }
+        }
+        // All revocations of a level are judged before any of them counts: equals don't act on each other.
+        let effective: Vec<(IdentityId, EffectiveRevoke)> = acting
+            .iter()
+            .filter_map(|&number| match self.history.operation(number) {
+                Ok(ControlOperation::Revoke(revoke)) if self.outranks(number, level, &revoke.identity) => {
+                    Some((revoke.identity, EffectiveRevoke { level, commit: number }))
+                }
+                _ => None,
+            })
+            .collect();
+        for (identity, revoke) in effective {
+            self.revokes.entry(identity).or_default().push(revoke);
+        }
+    }
+
+    /// Whether everything that `identity` was granted up to or beside the revocation `number` lies below `level`.
+    fn outranks(&self, number: usize, level: Rank, identity: &IdentityId) -> bool {
+        !self.owners.contains(identity)
+            && !self.grants_of(identity).any(|grant| {
+                grant.rank >= level
+                    && !self.history.precedes(Origin::Commit(number), grant.commit)
+                    && !self.is_revoked(identity, grant)
+            })
+    }
+
+    fn grants_of(&self, identity: &IdentityId) -> impl Iterator<Item = EffectiveGrant> + use<'_> {
+        self.grants.get(identity).into_iter().flatten().copied()
+    }
+
+    fn revokes_of(&self, identity: &IdentityId) -> impl Iterator<Item = EffectiveRevoke> + use<'_> {
+        self.revokes.get(identity).into_iter().flatten().copied()
+    }
+
+    /// Whether `revoke` takes back `grant`: it does unless the grant was made in its knowledge, or reaches too high.
+    fn takes_back(&self, revoke: EffectiveRevoke, grant: EffectiveGrant) -> bool {
+        grant.rank < revoke.level && !self.history.precedes(Origin::Commit(revoke.commit), grant.commit)
+    }
+
+    fn is_revoked(&self, identity: &IdentityId, grant: EffectiveGrant) -> bool {
+        self.revokes_of(identity).any(|revoke| self.takes_back(revoke, grant))
+    }
+
+    /// The identities that the author of a commit had been certified for by then.
+    fn identities_at(&self, number: usize) -> impl Iterator<Item = IdentityId> + '_ {
+        let certified = self.certified.identities(&self.history.commit(number).writer.device);
+        certified
+            .iter()
+            .filter(move |(_, origin)| self.history.precedes(*origin, number))
+            .map(|(identity, _)| *identity)
+    }
+
+    /// The highest rank below owner that the author of a commit can show, by the grants and revocations decided so far.
+    fn acts_as(&self, number: usize) -> Option<Rank> {
+        if !self.is_within_cuts(number) {
+            return None;
+        }
+        self.identities_at(number)
+            .flat_map(|identity| self.grants_of(&identity).map(move |grant| (identity, grant)))
+            .filter(|(identity, grant)| {
+                let taken = self.revokes_of(identity).any(|revoke| {
+                    self.takes_back(revoke, *grant) && self.history.precedes(Origin::Commit(revoke.commit), number)
+                });
+                self.history.precedes(Origin::Commit(grant.commit), number) && !taken
+            })
+            .map(|(_, grant)| grant.rank)
+            .max()
+    }
+
+    /// Whether no revocation decided so far cuts the commit off.
+    fn is_within_cuts(&self, number: usize) -> bool {
+        let commit = self.history.commit(number);
+        let mut identities = self.certified.identities(&commit.writer.device).iter();
+        identities.all(|(identity, _)| {
+            self.revokes_of(identity).all(|revoke| match self.control_cut(revoke, &commit.writer) {
+                Some(length) => commit.sequence < length,
+                None => self.began_after_regrant(&commit.writer, identity, revoke),
+            })
+        })
+    }
+
+    fn revoke_at(&self, number: usize) -> Option<&Revoke> {
+        match self.history.operation(number) {
+            Ok(ControlOperation::Revoke(revoke)) => Some(revoke),
+            _ => None,
+        }
+    }
+
+    fn control_cut(&self, revoke: EffectiveRevoke, writer: &WriterId) -> Option<u64> {
+        let cuts = &self.revoke_at(revoke.commit)?.cuts;
+        let cuts = cuts.iter().filter(|cut| cut.plane == Plane::Control && cut.writer == *writer);
+        cuts.map(|cut| cut.length).min()
+    }
+
+    /// Whether the writer's log began in the knowledge of a grant that was made in the knowledge of the revocation.
+    fn began_after_regrant(&self, writer: &WriterId, identity: &IdentityId, revoke: EffectiveRevoke) -> bool {
+        self.history.first_of(writer).is_some_and(|first| {
+            self.grants_of(identity).any(|grant| {
+                self.history.precedes(Origin::Commit(revoke.commit), grant.commit)
+                    && self.history.precedes(Origin::Commit(grant.commit), first)
+            })
+        })
+    }
+
+    fn current_rank(&self, identity: &IdentityId) -> Option<Rank> {
+        if self.owners.contains(identity) {
+            return Some(Rank::Owner);
+        }
+        let standing = self.grants_of(identity).filter(|grant| !self.is_revoked(identity, *grant));
+        standing.map(|grant| grant.rank).max()
+    }
+
+    fn finish(self, genesis: &SpaceGenesis) -> Membership {
+        let identities = self.member_states(genesis);
+        let mut membership = Membership {
+            history_open: genesis.history_open,
+            needs_upgrade: genesis.feature_level > SpaceGenesis::FEATURE_LEVEL,
+            ..Membership::default()
+        };
+        for device in self.certified.devices() {
+            membership.certified.insert(*device);
+            let ranks =
+                self.certified.identities(device).iter().filter_map(|(identity, _)| identities.get(identity)?.rank);
+            if let Some(rank) = ranks.max() {
+                membership.ranks.insert(*device, rank);
+            }
+            if let Some(authority) = self.data_authority(device, membership.rank(device)) {
+                membership.devices.insert(*device, authority);
+            }
+        }
+        membership.identities = identities;
+        membership.verdicts = self.verdicts();
+        membership.needs_upgrade |= membership.verdicts.values().any(|verdict| *verdict == Verdict::Unknown);
+        self.collect_keys(genesis, &mut membership);
+        membership.label = Some(self.label().unwrap_or_else(|| genesis.label.clone()));
+        membership
+    }
+
+    fn member_states(&self, genesis: &SpaceGenesis) -> BTreeMap<IdentityId, MemberState> {
+        let mut members = BTreeMap::new();
+        for owner in &genesis.owners {
+            let (identity, name) = (owner.genesis.id(), Some(owner.name.clone()));
+            let devices = self.certified.of(&identity);
+            members.insert(identity, MemberState { genesis: owner.genesis, rank: Some(Rank::Owner), name, devices });
+        }
+        for (identity, grants) in self.grants.iter().filter(|(identity, _)| !self.owners.contains(identity)) {
+            // Commits are numbered in causal order: the last grant names the member.
+            let Some(last) = grants.iter().max_by_key(|grant| grant.commit) else { continue };
+            let Ok(ControlOperation::Grant(grant)) = self.history.operation(last.commit) else { continue };
+            let (rank, name) = (self.current_rank(identity), Some(grant.name.clone()));
+            let devices = self.certified.of(identity);
+            members.insert(*identity, MemberState { genesis: grant.genesis, rank, name, devices });
+        }
+        members
+    }
+
+    /// What the data logs of a device are worth.
+    fn data_authority(&self, device: &DeviceId, rank: Option<Rank>) -> Option<Authority> {
+        let identities = self.certified.identities(device);
+        let ever = identities.iter().flat_map(|(identity, _)| self.grants_of(identity)).map(|grant| grant.rank).max();
+        let ever = if rank == Some(Rank::Owner) { rank } else { ever }?;
+        let mut cuts = BTreeMap::new();
+        for (identity, _) in identities {
+            for revoke in self.revokes_of(identity) {
+                // A device of two identities keeps what the other one, out of the revocation's reach, allows.
+                let mut others = identities.iter().filter(|(other, _)| other != identity);
+                if !others.any(|(other, _)| self.current_rank(other) >= Some(revoke.level)) {
+                    self.add_data_cuts(revoke, device, &mut cuts);
+                }
+            }
+        }
+        // A former writer who may now only read keeps what lay within its cuts: to data logs it is a removed device.
+        let demoted = !cuts.is_empty() && rank < Some(Rank::Writer);
+        let closed = rank.is_none() || demoted;
+        Some(Authority { rank: if closed { ever } else { rank? }, cuts, closed })
+    }
+
+    fn add_data_cuts(&self, revoke: EffectiveRevoke, device: &DeviceId, cuts: &mut BTreeMap<Incarnation, Cut>) {
+        let listed = self.revoke_at(revoke.commit).map_or(&[][..], |revoke| &revoke.cuts);
+        for cut in listed.iter().filter(|cut| cut.plane == Plane::Data && cut.writer.device == *device) {
+            let new = Cut { length: cut.length, root: cut.root };
+            let lowest = cuts.entry(cut.writer.incarnation).or_insert(new);
+            if (new.length, new.root) < (lowest.length, lowest.root) {
+                *lowest = new;
+            }
+        }
+    }
+
+    fn verdicts(&self) -> BTreeMap<(WriterId, u64), Verdict> {
+        let verdict = |number| match self.history.operation(number) {
+            Err(OperationError::Unknown) => Verdict::Unknown,
+            Err(OperationError::Malformed(_)) => Verdict::Malformed,
+            Ok(operation) if self.counts(number, operation) => Verdict::Effective,
+            Ok(_) => Verdict::Void,
+        };
+        let commits = (0..self.history.len()).map(|number| (self.history.commit(number), verdict(number)));
+        commits.map(|(commit, verdict)| ((commit.writer, commit.sequence), verdict)).collect()
+    }
+
+    /// Whether the author's rank is enough for the operation.
+    fn counts(&self, number: usize, operation: &ControlOperation) -> bool {
+        let Some(rank) = self.authority[number] else { return matches!(operation, ControlOperation::Genesis(_)) };
+        match operation {
+            ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } => true,
+            ControlOperation::Grant(grant) => rank >= Rank::Admin && grant.rank < rank,
+            ControlOperation::Revoke(revoke) => {
+                self.revokes_of(&revoke.identity).any(|effective| effective.commit == number)
+            }
+            ControlOperation::Label(_) => rank >= Rank::Admin,
+            ControlOperation::Rotate(_) => rank >= Rank::Writer,
+            ControlOperation::Wraps(_) => rank >= Rank::Reader,
+        }
+    }
+
+    fn collect_keys(&self, genesis: &SpaceGenesis, membership: &mut Membership) {
+        let mut recipients: BTreeMap<EpochId, BTreeSet<DeviceId>> = BTreeMap::new();
+        let mut starts = vec![(&genesis.epoch, true)];
+        for (number, operation) in self.history.operations() {
+            let rank = self.authority[number];
+            match operation {
+                ControlOperation::Rotate(start) => starts.push((start, rank >= Some(Rank::Writer))),
+                ControlOperation::Revoke(revoke) => starts.push((&revoke.rotation, rank >= Some(Rank::Admin))),
+                ControlOperation::Grant(Grant { wraps, .. })
+                | ControlOperation::AddDevice { wraps, .. }
+                | ControlOperation::Wraps(wraps) => {
+                    for wrap in wraps {
+                        membership.wraps.push((wrap.epoch, wrap.device, wrap.wrapped));
+                        if rank.is_some() {
+                            recipients.entry(wrap.epoch).or_default().insert(wrap.device);
+                        }
+                    }
+                }
+                ControlOperation::Genesis(_) | ControlOperation::Label(_) => {}
+            }
+        }
+        for (start, counts) in starts {
+            membership.wraps.extend(start.wraps.iter().map(|(device, wrapped)| (start.id, *device, *wrapped)));
+            membership.older.extend(start.older.iter().map(|older| (older.id, older.sealed.clone())));
+            if counts {
+                let state = membership.epochs.entry((start.number, start.id)).or_default();
+                state.recipients.extend(start.wraps.iter().map(|(device, _)| *device));
+            }
+        }
+        for ((_, id), state) in &mut membership.epochs {
+            state.recipients.extend(recipients.get(id).into_iter().flatten());
+        }
+    }
+
+    /// The label that no other label knew of; of several, the one of the later clock, then of the greater writer.
+    fn label(&self) -> Option<SealedNote> {
+        let labels: Vec<(usize, &SealedNote)> = self
+            .history
+            .operations()
+            .filter(|(number, operation)| self.counts(*number, operation))
+            .filter_map(|(number, operation)| match operation {
+                ControlOperation::Label(label) => Some((number, label)),
+                _ => None,
+            })
+            .collect();
+        let superseded =
+            |number: usize| labels.iter().any(|(other, _)| self.history.precedes(Origin::Commit(number), *other));
+        let standing = labels.iter().filter(|(number, _)| !superseded(*number));
+        let winner = standing.max_by_key(|(number, _)| {
+            let commit = self.history.commit(*number);
+            (commit.timestamp_ms, commit.writer)
+        });
+        winner.map(|(_, label)| (*label).clone())
+    }
+}

@@ -1,0 +1,188 @@
+//! The rules of membership a second time, written down as they are said and without a thought for speed: the judge of
+//! the evaluation in tests. It shares nothing with it but the layouts.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewater_engine::id::DeviceId;
+use tidewater_engine::log::Plane;
+use tidewater_engine::space::Rank;
+use tidewater_engine::store::ControlCommit;
+
+use crate::identity::{Certificate, IdentityGenesis, IdentityId};
+use crate::space::{ControlOperation, SpaceGenesis};
+
+pub(super) struct Oracle<'a> {
+    genesis: &'a SpaceGenesis,
+    commits: Vec<(ControlCommit, ControlOperation)>,
+    /// The genuine certificates of the genesis, and those of each commit.
+    founders: Vec<(DeviceId, IdentityId)>,
+    certified: Vec<Vec<(DeviceId, IdentityId)>>,
+    decided: RefCell<BTreeMap<(usize, Rank), bool>>,
+}
+
+const RANKS: [Rank; 5] = [Rank::Owner, Rank::Admin, Rank::Writer, Rank::Reader, Rank::Relay];
+
+impl<'a> Oracle<'a> {
+    pub(super) fn new(genesis: &'a SpaceGenesis, commits: &[ControlCommit]) -> Self {
+        let read = |commit: &ControlCommit| Some((commit.clone(), ControlOperation::read(&commit.body).ok()?));
+        let commits: Vec<(ControlCommit, ControlOperation)> = commits.iter().filter_map(read).collect();
+        let founders = genesis.owners.iter().flat_map(|owner| genuine(&owner.genesis, &owner.certificates)).collect();
+        let certified = commits.iter().map(|(_, operation)| match operation {
+            ControlOperation::Grant(grant) => genuine(&grant.genesis, &grant.certificates),
+            ControlOperation::AddDevice { genesis, certificate, .. } => genuine(genesis, &[*certificate]),
+            _ => Vec::new(),
+        });
+        let certified = certified.collect();
+        Self { genesis, commits, founders, certified, decided: RefCell::default() }
+    }
+
+    fn all(&self) -> std::ops::Range<usize> {
+        0..self.commits.len()
+    }
+
+    fn before(&self, earlier: usize, later: usize) -> bool {
+        let earlier = &self.commits[earlier].0;
+        self.commits[later].0.past.length(&earlier.writer) > earlier.sequence
+    }
+
+    fn is_owner(&self, identity: &IdentityId) -> bool {
+        self.genesis.owners.iter().any(|owner| owner.genesis.id() == *identity)
+    }
+
+    /// The identities `device` belongs to by what stands in the past of `at`, or anywhere.
+    fn identities(&self, device: &DeviceId, at: Option<usize>) -> BTreeSet<IdentityId> {
+        let later = self.all().filter(|said| at.is_none_or(|at| self.before(*said, at)));
+        let said = self.founders.iter().chain(later.flat_map(|said| &self.certified[said]));
+        said.filter(|(certified, _)| certified == device).map(|(_, identity)| *identity).collect()
+    }
+
+    /// Whether the author of a commit acted with `rank` or more.
+    fn acts(&self, number: usize, rank: Rank) -> bool {
+        if let Some(known) = self.decided.borrow().get(&(number, rank)) {
+            return *known;
+        }
+        let device = self.commits[number].0.writer.device;
+        let now = self.identities(&device, Some(number));
+        let acts = now.iter().any(|identity| self.is_owner(identity))
+            || (rank < Rank::Owner
+                && self.is_within_cuts(number, rank)
+                && now.iter().any(|identity| self.shows_grant(number, identity, rank)));
+        self.decided.borrow_mut().insert((number, rank), acts);
+        acts
+    }
+
+    fn shows_grant(&self, number: usize, identity: &IdentityId, rank: Rank) -> bool {
+        self.grants(identity, rank).iter().any(|(granted, grant)| {
+            *granted >= rank
+                && self.before(*grant, number)
+                && !self.revokes(identity, rank).iter().any(|(level, revoke)| {
+                    self.before(*revoke, number) && !self.before(*revoke, *grant) && level > granted
+                })
+        })
+    }
+
+    fn is_within_cuts(&self, number: usize, rank: Rank) -> bool {
+        let commit = &self.commits[number].0;
+        self.identities(&commit.writer.device, None).iter().all(|identity| {
+            self.revokes(identity, rank).iter().all(|(_, revoke)| {
+                let ControlOperation::Revoke(said) = &self.commits[*revoke].1 else { unreachable!() };
+                let mut cuts = said
+                    .cuts
+                    .iter()
+                    .filter(|cut| cut.plane == Plane::Control && cut.writer == commit.writer)
+                    .peekable();
+                if cuts.peek().is_some() {
+                    return cuts.all(|cut| commit.sequence < cut.length);
+                }
+                let first = |other: &usize| {
+                    self.commits[*other].0.writer == commit.writer && self.commits[*other].0.sequence == 0
+                };
+                let grants = self.grants(identity, rank);
+                self.all().filter(first).any(|first| {
+                    grants.iter().any(|(_, grant)| self.before(*revoke, *grant) && self.before(*grant, first))
+                })
+            })
+        })
+    }
+
+    fn highest(&self, number: usize) -> Option<Rank> {
+        RANKS.into_iter().find(|rank| self.acts(number, *rank))
+    }
+
+    /// The grants to `identity` by authors who acted above `rank`.
+    fn grants(&self, identity: &IdentityId, rank: Rank) -> Vec<(Rank, usize)> {
+        let above = self.above(rank);
+        let made = self.all().filter_map(|number| match &self.commits[number].1 {
+            ControlOperation::Grant(grant) if grant.genesis.id() == *identity => {
+                let strong = above.iter().copied().find(|level| self.acts(number, *level))?;
+                (grant.rank < strong).then_some((grant.rank, number))
+            }
+            _ => None,
+        });
+        made.collect()
+    }
+
+    /// The ranks that may grant and revoke, as far as they are above `rank`, from the top.
+    fn above(&self, rank: Rank) -> Vec<Rank> {
+        [Rank::Owner, Rank::Admin].into_iter().filter(|level| *level > rank).collect()
+    }
+
+    /// The effective revocations of `identity` by authors who acted above `rank`.
+    fn revokes(&self, identity: &IdentityId, rank: Rank) -> Vec<(Rank, usize)> {
+        let above = self.above(rank);
+        let made = self.all().filter_map(|number| match &self.commits[number].1 {
+            ControlOperation::Revoke(revoke) if revoke.identity == *identity && !self.is_owner(identity) => {
+                let level = above.iter().copied().find(|level| self.acts(number, *level))?;
+                let too_high = self.grants(identity, level).iter().any(|(granted, grant)| {
+                    *granted >= level
+                        && !self.before(number, *grant)
+                        && !self
+                            .revokes(identity, level)
+                            .iter()
+                            .any(|(higher, other)| higher > granted && !self.before(*other, *grant))
+                });
+                (!too_high).then_some((level, number))
+            }
+            _ => None,
+        });
+        made.collect()
+    }
+
+    /// The rank an identity has in the end.
+    pub(super) fn rank(&self, identity: &IdentityId) -> Option<Rank> {
+        if self.is_owner(identity) {
+            return Some(Rank::Owner);
+        }
+        let revokes = self.revokes(identity, Rank::Relay);
+        let grants = self.grants(identity, Rank::Relay).into_iter();
+        let standing = grants.filter(|(granted, grant)| {
+            !revokes.iter().any(|(level, revoke)| level > granted && !self.before(*revoke, *grant))
+        });
+        standing.map(|(granted, _)| granted).max()
+    }
+
+    /// The dots of the commits that count.
+    pub(super) fn effective(&self) -> BTreeSet<(tidewater_engine::id::WriterId, u64)> {
+        let counts = |number: &usize| {
+            let Some(rank) = self.highest(*number) else { return false };
+            match &self.commits[*number].1 {
+                ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } => true,
+                ControlOperation::Grant(grant) => rank >= Rank::Admin && grant.rank < rank,
+                ControlOperation::Revoke(revoke) => {
+                    self.revokes(&revoke.identity, Rank::Relay).iter().any(|(_, other)| other == number)
+                }
+                ControlOperation::Label(_) => rank >= Rank::Admin,
+                ControlOperation::Rotate(_) => rank >= Rank::Writer,
+                ControlOperation::Wraps(_) => rank >= Rank::Reader,
+            }
+        };
+        let commits = self.all().filter(counts).map(|number| &self.commits[number].0);
+        commits.map(|commit| (commit.writer, commit.sequence)).collect()
+    }
+}
+
+fn genuine(genesis: &IdentityGenesis, certificates: &[Certificate]) -> Vec<(DeviceId, IdentityId)> {
+    let genuine = certificates.iter().filter(|certificate| certificate.verify(genesis));
+    genuine.map(|certificate| (certificate.device, genesis.id())).collect()
+}

@@ -1,0 +1,221 @@
+//! Random histories: devices that act, with authority or without, and hear of each other now and then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidewater_engine::host::Host;
+use tidewater_engine::id::{DeviceId, EpochId, Incarnation, WriterId};
+use tidewater_engine::log::{Plane, Prefix, VersionVector};
+use tidewater_engine::space::{Rank, SecretKey};
+use tidewater_engine::store::ControlCommit;
+
+use super::oracle::Oracle;
+use super::{Membership, Verdict, evaluate};
+use crate::codec::Codec;
+use crate::identity::{Certificate, IdentityCard};
+use crate::keys::{NotePurpose, SealedNote, Wrapped};
+use crate::simulation::{Person, SimulatedHost};
+use crate::space::{ControlOperation, CutRecord, EpochStart, Founder, Grant, Revoke, SpaceGenesis};
+
+/// Commits without a store: who knows what is kept by hand.
+pub(super) struct World {
+    pub(super) host: Arc<SimulatedHost>,
+    pub(super) people: Vec<Person>,
+    pub(super) genesis: SpaceGenesis,
+    pub(super) commits: Vec<ControlCommit>,
+    known: BTreeMap<DeviceId, VersionVector>,
+    incarnations: BTreeMap<DeviceId, Incarnation>,
+}
+
+impl World {
+    /// People by number; the first owns the space. Each has two devices, the second not yet part of anything.
+    pub(super) fn new(seed: u64, people: usize) -> Self {
+        let host = SimulatedHost::new(seed);
+        let people: Vec<Person> = (0..people)
+            .map(|number| {
+                let mut person = Person::new(seed * 100 + number as u64, &format!("person {number}"));
+                person.add_device();
+                person
+            })
+            .collect();
+        let owner = Founder {
+            genesis: people[0].genesis,
+            certificates: vec![people[0].devices[0].2],
+            name: note(&host, "owner"),
+        };
+        let genesis = SpaceGenesis {
+            nonce: [0; 16],
+            feature_level: 1,
+            history_open: true,
+            owners: vec![owner],
+            epoch: EpochStart {
+                number: 1,
+                id: EpochId([0; 32]),
+                wraps: vec![(people[0].devices[0].0.device(), no_key())],
+                older: vec![],
+            },
+            label: note(&host, "label"),
+        };
+        Self { host, people, genesis, commits: vec![], known: BTreeMap::new(), incarnations: BTreeMap::new() }
+    }
+
+    pub(super) fn device(&self, person: usize, device: usize) -> DeviceId {
+        self.people[person].devices[device].0.device()
+    }
+
+    /// The device's file begins a new life.
+    pub(super) fn reincarnate(&mut self, device: DeviceId) {
+        self.incarnations.entry(device).or_insert(Incarnation([0; 8])).0[7] += 1;
+    }
+
+    pub(super) fn writer(&self, device: DeviceId) -> WriterId {
+        WriterId { device, incarnation: self.incarnations.get(&device).copied().unwrap_or(Incarnation([0; 8])) }
+    }
+
+    /// `device` says something, knowing what it knows.
+    pub(super) fn say(&mut self, device: DeviceId, operation: &ControlOperation) {
+        let writer = self.writer(device);
+        let past = self.known.entry(device).or_default();
+        let sequence = past.length(&writer);
+        self.commits.push(ControlCommit {
+            writer,
+            sequence,
+            timestamp_ms: self.host.now_ms(),
+            past: past.clone(),
+            body: operation.to_bytes(),
+        });
+        past.set(writer, Prefix { length: sequence + 1, root: [0; 32] });
+    }
+
+    /// `device` hears everything that `from` knows.
+    pub(super) fn hear(&mut self, device: DeviceId, from: DeviceId) {
+        let news = self.known.get(&from).cloned().unwrap_or_default();
+        let known = self.known.entry(device).or_default();
+        for (writer, prefix) in news.iter() {
+            if prefix.length > known.length(writer) {
+                known.set(*writer, *prefix);
+            }
+        }
+    }
+
+    /// Everyone hears everything.
+    pub(super) fn gather(&mut self) {
+        let devices: Vec<DeviceId> = self.known.keys().copied().collect();
+        for to in &devices {
+            for from in &devices {
+                self.hear(*to, *from);
+            }
+        }
+    }
+
+    pub(super) fn grant(&self, person: usize, rank: Rank) -> ControlOperation {
+        let certificates = vec![self.people[person].devices[0].2];
+        let IdentityCard { genesis, .. } = self.people[person].card();
+        ControlOperation::Grant(Grant { genesis, certificates, rank, name: note(&self.host, "name"), wraps: vec![] })
+    }
+
+    pub(super) fn add_device(&self, person: usize, certificate: Certificate) -> ControlOperation {
+        ControlOperation::AddDevice { genesis: self.people[person].genesis, certificate, wraps: vec![] }
+    }
+
+    /// A revocation by `device` that cuts every log of the person at what `device` knows of it.
+    pub(super) fn revoke(&self, device: DeviceId, person: usize, epoch: u8) -> ControlOperation {
+        let known = self.known.get(&device).cloned().unwrap_or_default();
+        let theirs: BTreeSet<DeviceId> = self.people[person].devices.iter().map(|(key, _, _)| key.device()).collect();
+        let mut cuts = Vec::new();
+        for (writer, prefix) in known.iter().filter(|(writer, _)| theirs.contains(&writer.device)) {
+            cuts.push(CutRecord { plane: Plane::Control, writer: *writer, length: prefix.length, root: [0; 32] });
+            cuts.push(CutRecord { plane: Plane::Data, writer: *writer, length: prefix.length * 10, root: [0; 32] });
+        }
+        let rotation = self.start(2, epoch, &[device]);
+        ControlOperation::Revoke(Revoke { identity: self.people[person].id(), cuts, rotation })
+    }
+
+    pub(super) fn start(&self, number: u64, id: u8, recipients: &[DeviceId]) -> EpochStart {
+        let wraps = recipients.iter().map(|device| (*device, no_key())).collect();
+        EpochStart { number, id: EpochId([id; 32]), wraps, older: vec![] }
+    }
+
+    pub(super) fn evaluate(&self) -> Membership {
+        evaluate(&self.genesis, &self.commits)
+    }
+
+    /// One random step of a random device.
+    fn step(&mut self) {
+        // The owner acts more often than others: without grants nothing else counts.
+        let person = self.host.below(self.people.len() + 2).saturating_sub(2);
+        let device = self.device(person, usize::from(self.host.below(4) == 0));
+        let other = self.host.below(self.people.len());
+        let operation = match self.host.below(16) {
+            0..6 => {
+                let from = self.device(other, usize::from(self.host.below(4) == 0));
+                return self.hear(device, from);
+            }
+            6 => return self.reincarnate(device),
+            7..11 => self.grant(other, [Rank::Relay, Rank::Reader, Rank::Writer, Rank::Admin][self.host.below(4)]),
+            11 => self.add_device(person, self.people[person].devices[1].2),
+            12 => {
+                let recipients = [self.device(other, 0)];
+                let (number, id) = (self.host.below(3) as u64 + 1, self.host.below(200) as u8);
+                ControlOperation::Rotate(self.start(number, id, &recipients))
+            }
+            13 => ControlOperation::Label(note(&self.host, "another")),
+            _ => {
+                let mut operation = self.revoke(device, other, self.host.below(200) as u8);
+                // A revoker may not know of some logs.
+                if let ControlOperation::Revoke(revoke) = &mut operation {
+                    revoke.cuts.retain(|_| self.host.below(5) > 0);
+                }
+                operation
+            }
+        };
+        self.say(device, &operation);
+    }
+}
+
+pub(super) fn note(host: &SimulatedHost, text: &str) -> SealedNote {
+    SealedNote::seal(host, &SecretKey::new([1; 32]), NotePurpose::Name, text.as_bytes())
+}
+
+fn no_key() -> Wrapped {
+    Wrapped::from_bytes(&[0; Wrapped::BYTES]).expect("any 80 bytes are a wrap")
+}
+
+fn shuffled(host: &SimulatedHost, commits: &[ControlCommit]) -> Vec<ControlCommit> {
+    let mut commits = commits.to_vec();
+    for last in (1..commits.len()).rev() {
+        commits.swap(last, host.below(last + 1));
+    }
+    commits
+}
+
+#[test]
+fn random_histories_mean_what_the_rules_say_in_any_order() {
+    let (mut effective, mut void, mut removed) = (0, 0, 0);
+    for seed in 0..100 {
+        let mut world = World::new(seed, 5);
+        (0..60).for_each(|_| world.step());
+        let membership = world.evaluate();
+        let oracle = Oracle::new(&world.genesis, &world.commits);
+
+        for (number, person) in world.people.iter().enumerate() {
+            let rank = membership.identities.get(&person.id()).and_then(|member| member.rank);
+            assert_eq!(rank, oracle.rank(&person.id()), "seed {seed}, person {number}");
+            removed += usize::from(membership.identities.contains_key(&person.id()) && rank.is_none());
+        }
+        let counted: BTreeSet<_> = membership
+            .verdicts
+            .iter()
+            .filter(|(_, verdict)| **verdict == Verdict::Effective)
+            .map(|(dot, _)| *dot)
+            .collect();
+        assert_eq!(counted, oracle.effective(), "seed {seed}");
+        effective += counted.len();
+        void += membership.verdicts.len() - counted.len();
+
+        let again = evaluate(&world.genesis, &shuffled(&world.host, &world.commits));
+        assert_eq!(format!("{membership:?}"), format!("{again:?}"), "seed {seed}: the order of arrival showed");
+    }
+    // The histories are worth something only if all of it happens.
+    assert!(effective > 500 && void > 500 && removed > 20, "{effective} effective, {void} void, {removed} removed");
+}

@@ -1,0 +1,206 @@
+//! The rules one by one, as short stories.
+
+use tidewater_engine::id::{EpochId, Incarnation};
+use tidewater_engine::space::Rank;
+
+use super::random_histories::{World, note};
+use super::{Membership, Verdict};
+use crate::codec::Codec;
+use crate::space::ControlOperation;
+
+const OWNER: usize = 0;
+const ADA: usize = 1;
+const BEN: usize = 2;
+const EVE: usize = 3;
+
+fn rank(world: &World, membership: &Membership, person: usize) -> Option<Rank> {
+    membership.identities.get(&world.people[person].id()).and_then(|member| member.rank)
+}
+
+/// The owner, two admins and a writer who all know of each other.
+fn peaceful() -> World {
+    let mut world = World::new(1, 4);
+    let owner = world.device(OWNER, 0);
+    for (person, rank) in [(ADA, Rank::Admin), (BEN, Rank::Admin), (EVE, Rank::Writer)] {
+        world.say(owner, &world.grant(person, rank));
+    }
+    for person in [ADA, BEN, EVE] {
+        world.hear(world.device(person, 0), owner);
+    }
+    world
+}
+
+#[test]
+fn two_admins_who_remove_each_other_are_both_without_effect() {
+    let mut world = peaceful();
+    let (ada, ben) = (world.device(ADA, 0), world.device(BEN, 0));
+    world.say(ada, &world.revoke(ada, BEN, 10));
+    world.say(ben, &world.revoke(ben, ADA, 11));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, ADA), Some(Rank::Admin));
+    assert_eq!(rank(&world, &membership, BEN), Some(Rank::Admin));
+}
+
+#[test]
+fn a_revoked_admins_concurrent_grants_are_void() {
+    let mut world = peaceful();
+    let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
+    world.say(owner, &world.revoke(owner, ADA, 10));
+    world.say(ada, &world.grant(EVE, Rank::Reader));
+    world.say(ada, &world.revoke(ada, EVE, 11));
+    world.gather();
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, ADA), None);
+    assert_eq!(rank(&world, &membership, EVE), Some(Rank::Writer), "the cut admin removed nobody");
+    let void = membership.verdicts.values().filter(|verdict| **verdict == Verdict::Void).count();
+    assert_eq!(void, 2);
+}
+
+#[test]
+fn what_an_admin_did_before_the_cut_stands() {
+    let mut world = peaceful();
+    let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
+    world.say(ada, &world.revoke(ada, EVE, 10));
+    world.hear(owner, ada);
+    world.say(owner, &world.revoke(owner, ADA, 11));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, EVE), None);
+    assert_eq!(rank(&world, &membership, ADA), None);
+}
+
+#[test]
+fn a_regrant_needs_to_know_of_the_revocation_and_a_new_incarnation() {
+    let mut world = peaceful();
+    let (owner, ada, ben) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(BEN, 0));
+    world.say(ada, &ControlOperation::Label(note(&world.host, "label")));
+    world.hear(owner, ada);
+    world.say(owner, &world.revoke(owner, ADA, 10));
+    world.say(owner, &world.grant(ADA, Rank::Admin));
+    world.hear(ada, owner);
+    world.say(ada, &world.revoke(ada, EVE, 11));
+    assert_eq!(rank(&world, &world.evaluate(), EVE), Some(Rank::Writer), "the old log stays closed");
+    world.reincarnate(ada);
+    world.say(ada, &world.revoke(ada, EVE, 12));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, ADA), Some(Rank::Admin));
+    assert_eq!(rank(&world, &membership, EVE), None);
+
+    // Beside a revocation, a grant by an equal does not bring anyone back.
+    let mut world = peaceful();
+    world.say(ada, &world.revoke(ada, EVE, 10));
+    world.say(ben, &world.grant(EVE, Rank::Writer));
+    assert_eq!(rank(&world, &world.evaluate(), EVE), None);
+}
+
+#[test]
+fn an_admins_revocation_beside_the_owners_promotion_is_void() {
+    let mut world = peaceful();
+    let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
+    world.say(ada, &world.revoke(ada, EVE, 10));
+    world.say(owner, &world.grant(EVE, Rank::Admin));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, EVE), Some(Rank::Admin));
+    assert!(!membership.devices[&world.device(EVE, 0)].closed);
+}
+
+#[test]
+fn a_removed_writers_data_counts_up_to_the_cut() {
+    let mut world = peaceful();
+    let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
+    world.say(eve, &ControlOperation::Rotate(world.start(2, 5, &[eve])));
+    world.hear(owner, eve);
+    world.say(owner, &world.revoke(owner, EVE, 10));
+    let membership = world.evaluate();
+    let authority = &membership.devices[&eve];
+    assert!(authority.closed);
+    assert_eq!(authority.rank, Rank::Writer);
+    assert_eq!(authority.effective_length(Incarnation([0; 8])), 10);
+    assert_eq!(authority.effective_length(Incarnation([9; 8])), 0);
+    assert_eq!(membership.rank(&eve), None);
+}
+
+#[test]
+fn a_demoted_writer_keeps_what_was_written_and_writes_no_more() {
+    let mut world = peaceful();
+    let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
+    world.say(eve, &ControlOperation::Rotate(world.start(2, 5, &[eve])));
+    world.hear(owner, eve);
+    world.say(owner, &world.revoke(owner, EVE, 10));
+    world.say(owner, &world.grant(EVE, Rank::Reader));
+    let membership = world.evaluate();
+    assert_eq!(membership.rank(&eve), Some(Rank::Reader));
+    let authority = &membership.devices[&eve];
+    assert_eq!((authority.rank, authority.closed), (Rank::Writer, true));
+    assert_eq!(authority.effective_length(Incarnation([0; 8])), 10);
+}
+
+#[test]
+fn owners_are_never_removed_and_nobody_grants_a_rank_not_below_their_own() {
+    let mut world = peaceful();
+    let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));
+    world.say(ada, &world.revoke(ada, OWNER, 10));
+    world.say(owner, &world.revoke(owner, OWNER, 11));
+    world.say(ada, &world.grant(EVE, Rank::Admin));
+    world.say(eve, &world.grant(EVE, Rank::Reader));
+    world.say(owner, &world.grant(BEN, Rank::Owner));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, OWNER), Some(Rank::Owner));
+    assert_eq!(rank(&world, &membership, EVE), Some(Rank::Writer));
+    assert_eq!(rank(&world, &membership, BEN), Some(Rank::Admin));
+    assert_eq!(membership.verdicts.values().filter(|verdict| **verdict == Verdict::Void).count(), 5);
+}
+
+#[test]
+fn a_second_device_acts_once_its_certificate_is_known() {
+    let mut world = peaceful();
+    let (ada, second) = (world.device(ADA, 0), world.device(ADA, 1));
+    world.hear(second, ada);
+    world.say(second, &world.revoke(second, EVE, 10));
+    assert_eq!(rank(&world, &world.evaluate(), EVE), Some(Rank::Writer), "the certificate stands nowhere yet");
+    world.say(ada, &world.add_device(ADA, world.people[ADA].devices[1].2));
+    world.hear(second, ada);
+    world.say(second, &world.revoke(second, EVE, 11));
+    assert_eq!(rank(&world, &world.evaluate(), EVE), None);
+}
+
+#[test]
+fn an_epoch_given_to_someone_who_was_removed_is_not_written_with() {
+    let mut world = peaceful();
+    let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([0; 32])));
+    // Beside the removal, with its epoch 10, Ada starts one that the removed device gets, of a greater id.
+    world.say(ada, &ControlOperation::Rotate(world.start(2, 20, &[ada, eve])));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([20; 32])));
+    world.say(owner, &world.revoke(owner, EVE, 10));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([10; 32])));
+    // Nobody below writer starts an epoch.
+    world.say(eve, &ControlOperation::Rotate(world.start(9, 30, &[owner])));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([10; 32])));
+}
+
+#[test]
+fn an_operation_of_newer_software_stops_the_judgement_and_a_malformed_one_does_not() {
+    let mut world = peaceful();
+    let owner = world.device(OWNER, 0);
+    world.say(owner, &ControlOperation::Label(note(&world.host, "label")));
+    assert!(!world.evaluate().needs_upgrade);
+    world.commits.last_mut().unwrap().body.push(0);
+    let membership = world.evaluate();
+    assert!(!membership.needs_upgrade);
+    assert!(membership.verdicts.values().any(|verdict| *verdict == Verdict::Malformed));
+    world.commits.last_mut().unwrap().body[0] = 99;
+    assert!(world.evaluate().needs_upgrade);
+}
+
+#[test]
+fn of_several_labels_the_one_that_knew_the_others_stands() {
+    let mut world = peaceful();
+    let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
+    let (first, second) = (note(&world.host, "first"), note(&world.host, "second"));
+    world.host.advance(1000);
+    world.say(owner, &ControlOperation::Label(first));
+    world.hear(ada, owner);
+    world.host.advance(-5000);
+    world.say(ada, &ControlOperation::Label(second.clone()));
+    assert_eq!(world.evaluate().label.map(|label| label.to_bytes()), Some(second.to_bytes()));
+}
