@@ -1,0 +1,433 @@
+//! A cell in memory: loaded from its rows, read, edited, and brought up to date by others' changes.
+
+use std::sync::{Arc, OnceLock};
+
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, AutoCommit, Change, LoadOptions, ObjId, ROOT, ReadDoc, TextEncoding, VerificationMode};
+
+use super::change::{Frame, Summary};
+use super::contain::{contain, unavailable};
+use super::operations::INSERT;
+use super::rows::{self, Rows, RowsMut, Snapshot, State, Version};
+use super::{MAX_CHANGE_BYTES, MAX_JSON_OPERATIONS, MAX_LOADED_OPERATIONS, MAX_TEXT_OPERATIONS, RichError};
+use super::{genesis, json, text};
+use crate::operation::FieldKind;
+use crate::value::Value;
+
+/// How many changes are handed to automerge at once while loading.
+const LOAD_BATCH: usize = 4_096;
+
+/// One generation's rows of a field.
+#[derive(Clone, Copy)]
+pub struct Generation<'a> {
+    /// The generation's number.
+    pub number: u64,
+    /// The rows of its cell.
+    pub rows: &'a dyn Rows,
+}
+
+/// A step of a path into a json value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// An object's key.
+    Key(&'a str),
+    /// A list's index, from 0.
+    Index(usize),
+}
+
+/// A change that was made here, for the log and for [`rows::record`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The operation's bytes: `FieldOp::Text` or `FieldOp::Json`.
+    pub bytes: Vec<u8>,
+    /// What [`rows::record`] needs.
+    pub summary: Summary,
+}
+
+/// How much of one generation is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    generation: u64,
+    changes: u64,
+    version: Version,
+}
+
+/// A text or json cell in memory: the union of a chain of generations, with the edits of at most one open transaction.
+///
+/// After [`RichError::Unavailable`] or [`RichError::TooLarge`] the cell in memory is of no more use: drop it and load
+/// it again. [`RichError::Edit`] leaves it as it was.
+#[derive(Clone)]
+pub struct RichCell {
+    kind: FieldKind,
+    document: AutoCommit,
+    /// The text object; for json the root.
+    object: ObjId,
+    /// Oldest generation first. Edits go to the last.
+    seen: Vec<Seen>,
+    operations: u64,
+    bytes: u64,
+    text: OnceLock<Arc<str>>,
+}
+
+impl RichCell {
+    /// An empty cell of a field that nobody has written in `generation`.
+    ///
+    /// # Errors
+    /// [`RichError::Unavailable`] when automerge fails.
+    pub fn new(kind: FieldKind, generation: u64) -> Result<Self, RichError> {
+        let document = contain(|| {
+            let mut document = AutoCommit::new_with_encoding(TextEncoding::UnicodeCodePoint);
+            let first = Change::from_bytes(genesis::bytes(kind).to_vec()).map_err(unavailable)?;
+            document.apply_changes([first]).map_err(unavailable)?;
+            Ok(document)
+        })?;
+        let seen = vec![Seen { generation, changes: 0, version: Version::default() }];
+        Self::over(kind, document, seen)
+    }
+
+    /// Loads the union of `chain`: the generations that are shown as one, oldest first. Edits go to the last.
+    ///
+    /// # Errors
+    /// [`RichError::Read`] when rows are damaged, [`RichError::Unavailable`] when automerge fails or the cell is too
+    /// large.
+    ///
+    /// # Panics
+    /// Never for a chain of at least one generation.
+    pub fn load(kind: FieldKind, chain: &[Generation<'_>]) -> Result<Self, RichError> {
+        let newest = chain.last().map_or(0, |generation| generation.number);
+        let states = chain.iter().map(|each| rows::state(each.rows)).collect::<Result<Vec<_>, _>>()?;
+        states.iter().try_for_each(State::check_loadable)?;
+        let mut cell = match Self::from_snapshot(kind, chain, &states)? {
+            Some(cell) => cell,
+            None => Self::new(kind, newest)?,
+        };
+        for (generation, state) in chain.iter().zip(&states) {
+            cell.catch_up(generation, state)?;
+        }
+        cell.seen.sort_by_key(|seen| seen.generation);
+        Ok(cell)
+    }
+
+    /// What [`RichCell::version`] would be after loading `chain`, without loading it.
+    ///
+    /// # Errors
+    /// As the storage.
+    pub fn version_of(chain: &[Generation<'_>]) -> Result<Version, crate::store::error::ReadError> {
+        chain.iter().try_fold(Version::default(), |version, generation| {
+            Ok(mix(version, generation.number, rows::state(generation.rows)?.version))
+        })
+    }
+
+    fn over(kind: FieldKind, document: AutoCommit, seen: Vec<Seen>) -> Result<Self, RichError> {
+        let object = match kind {
+            FieldKind::Text => {
+                let found = document.get(ROOT, genesis::ROOT_KEY).map_err(unavailable)?;
+                found.map(|(_, object)| object).ok_or_else(|| unavailable("the text object is missing"))?
+            }
+            _ => ROOT,
+        };
+        Ok(Self { kind, document, object, seen, operations: 0, bytes: 0, text: OnceLock::new() })
+    }
+
+    /// From the newest generation's snapshot, if there is one that fits the chain. A snapshot is a cache: one that
+    /// automerge does not load is passed over.
+    fn from_snapshot(kind: FieldKind, chain: &[Generation<'_>], states: &[State]) -> Result<Option<Self>, RichError> {
+        let Some(newest) = chain.last() else { return Ok(None) };
+        let Some(snapshot) = rows::snapshot(newest.rows)? else { return Ok(None) };
+        let covered = |(generation, changes): &(u64, u64)| {
+            chain.iter().zip(states).any(|(each, state)| each.number == *generation && state.changes >= *changes)
+        };
+        if !snapshot.covers.iter().all(covered) {
+            return Ok(None);
+        }
+        let seen = snapshot.covers.iter().map(|&(generation, changes)| Seen {
+            generation,
+            changes,
+            version: Version::default(),
+        });
+        let options = || {
+            LoadOptions::new()
+                .text_encoding(TextEncoding::UnicodeCodePoint)
+                .verification_mode(VerificationMode::DontCheck)
+        };
+        let loaded = contain(|| AutoCommit::load_with_options(&snapshot.saved, options()).map_err(unavailable))
+            .and_then(|document| Self::over(kind, document, seen.collect()));
+        Ok(loaded.ok())
+    }
+
+    /// Applies what is missing of one generation.
+    fn catch_up(&mut self, generation: &Generation<'_>, state: &State) -> Result<(), RichError> {
+        let at = match self.seen.iter().position(|seen| seen.generation == generation.number) {
+            Some(at) => at,
+            None => {
+                self.seen.push(Seen { generation: generation.number, changes: 0, version: Version::default() });
+                self.seen.len() - 1
+            }
+        };
+        let mut batch = Vec::new();
+        let mut outcome = Ok(());
+        rows::changes_from(generation.rows, self.seen[at].changes, &mut |bytes| {
+            if outcome.is_ok() {
+                batch.push(bytes.to_vec());
+                if batch.len() == LOAD_BATCH {
+                    outcome = self.apply_all(std::mem::take(&mut batch));
+                }
+            }
+            Ok(())
+        })?;
+        outcome?;
+        self.apply_all(batch)?;
+        self.seen[at].changes = state.changes;
+        self.seen[at].version = state.version;
+        self.operations += state.operations;
+        self.bytes += state.bytes;
+        Ok(())
+    }
+
+    fn apply_all(&mut self, changes: Vec<Vec<u8>>) -> Result<(), RichError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.text = OnceLock::new();
+        contain(|| {
+            let changes: Vec<Change> =
+                changes.into_iter().map(Change::from_bytes).collect::<Result<_, _>>().map_err(unavailable)?;
+            self.document.apply_changes(changes).map_err(unavailable)?;
+            match self.document.get_missing_deps(&[]) {
+                missing if missing.is_empty() => Ok(()),
+                missing => Err(unavailable(format!("a change depends on {} that is not there", missing[0]))),
+            }
+        })
+    }
+
+    /// Applies a change of `generation` that [`rows::record`] has just added to the rows, giving `state`.
+    ///
+    /// # Errors
+    /// [`RichError::Unavailable`] when automerge fails, or when the cell in memory is not the one before the change.
+    pub fn apply(&mut self, generation: u64, bytes: &[u8], state: &State) -> Result<(), RichError> {
+        let before = self.seen.iter_mut().find(|seen| seen.generation == generation);
+        let seen = before.filter(|seen| seen.changes + 1 == state.changes);
+        let seen = seen.ok_or_else(|| unavailable("the cell in memory is of another version"))?;
+        (seen.changes, seen.version) = (state.changes, state.version);
+        self.bytes += bytes.len() as u64;
+        self.apply_all(vec![bytes.to_vec()])
+    }
+
+    /// Which changes the cell holds. Edits of the open transaction do not show.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.seen.iter().fold(Version::default(), |version, seen| mix(version, seen.generation, seen.version))
+    }
+
+    /// About how much memory the cell takes, in bytes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> u64 {
+        let changes: u64 = self.seen.iter().map(|seen| seen.changes).sum();
+        let text = self.text.get().map_or(0, |text| text.len() as u64);
+        4_096 + 160 * changes + 24 * self.operations + text
+    }
+
+    /// The text, with the edits of the open transaction.
+    ///
+    /// # Errors
+    /// [`RichError::Edit`] when the cell is json, [`RichError::Unavailable`] when automerge fails.
+    pub fn text(&self) -> Result<Arc<str>, RichError> {
+        self.expect(FieldKind::Text)?;
+        if let Some(text) = self.text.get() {
+            return Ok(text.clone());
+        }
+        let text: Arc<str> = contain(|| self.document.text(&self.object).map_err(unavailable))?.into();
+        Ok(self.text.get_or_init(|| text).clone())
+    }
+
+    /// The text's length in Unicode scalar values, with the edits of the open transaction.
+    ///
+    /// # Errors
+    /// As [`RichCell::text`].
+    pub fn length(&self) -> Result<usize, RichError> {
+        self.expect(FieldKind::Text)?;
+        contain(|| Ok(self.document.length(&self.object)))
+    }
+
+    /// The json value, with the edits of the open transaction. A cell that nobody wrote is an empty object.
+    ///
+    /// # Errors
+    /// [`RichError::Edit`] when the cell is a text, [`RichError::Unavailable`] when automerge fails.
+    pub fn json(&self) -> Result<Value, RichError> {
+        self.expect(FieldKind::Json)?;
+        contain(|| json::read(&self.document))
+    }
+
+    /// Starts a transaction's edits under `actor`: call it before the first edit of a transaction.
+    pub fn begin(&mut self, actor: ActorId) {
+        if *self.document.get_actor() != actor {
+            self.document.set_actor(actor);
+        }
+    }
+
+    /// Deletes `delete` Unicode scalar values at position `at`, and puts `insert` there.
+    ///
+    /// # Errors
+    /// [`RichError::Edit`] when the range is not within the text, [`RichError::TooLarge`].
+    pub fn splice(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), RichError> {
+        let length = self.length()?;
+        if at.checked_add(delete).is_none_or(|end| end > length) {
+            return Err(RichError::Edit {
+                why: format!("the text has {length} characters; {delete} from {at} on are not all there"),
+            });
+        }
+        self.expect_room(delete as u64 + insert.chars().count() as u64)?;
+        let delete = isize::try_from(delete).map_err(unavailable)?;
+        self.text = OnceLock::new();
+        contain(|| self.document.splice_text(&self.object, at, delete, insert).map_err(unavailable))
+    }
+
+    /// Makes the text `new` by few edits, so that concurrent edits elsewhere in the text survive.
+    ///
+    /// # Errors
+    /// As [`RichCell::splice`].
+    pub fn set_text(&mut self, new: &str) -> Result<(), RichError> {
+        let old = self.text()?;
+        for edit in text::difference(&old, new) {
+            self.splice(edit.at, edit.delete, &edit.insert)?;
+        }
+        Ok(())
+    }
+
+    /// Puts `value` at `path`: an object's key, new or not, or a list's existing index. An empty path replaces all.
+    ///
+    /// # Errors
+    /// [`RichError::Edit`] when the path leads nowhere or the value can't be stored, [`RichError::TooLarge`].
+    pub fn put(&mut self, path: &[Step<'_>], value: &Value) -> Result<(), RichError> {
+        self.edit_json(|document| json::put(document, path, value))
+    }
+
+    /// Inserts `value` into a list, before the index that ends `path`; the list's length appends.
+    ///
+    /// # Errors
+    /// As [`RichCell::put`].
+    pub fn insert(&mut self, path: &[Step<'_>], value: &Value) -> Result<(), RichError> {
+        self.edit_json(|document| json::insert(document, path, value))
+    }
+
+    /// Removes what is at `path`.
+    ///
+    /// # Errors
+    /// As [`RichCell::put`].
+    pub fn cut(&mut self, path: &[Step<'_>]) -> Result<(), RichError> {
+        self.edit_json(|document| json::cut(document, path))
+    }
+
+    /// Makes the json value `new` by few edits, so that concurrent edits elsewhere in it survive.
+    ///
+    /// # Errors
+    /// As [`RichCell::put`].
+    pub fn set_json(&mut self, new: &Value) -> Result<(), RichError> {
+        self.edit_json(|document| json::set(document, new))
+    }
+
+    fn edit_json(&mut self, edit: impl FnOnce(&mut AutoCommit) -> Result<(), RichError>) -> Result<(), RichError> {
+        self.expect(FieldKind::Json)?;
+        contain(|| edit(&mut self.document))?;
+        self.expect_room(0)
+    }
+
+    /// Ends the transaction: all its edits as one change, or `None` when nothing was changed. Hand the change to
+    /// [`rows::record`] with the commit's sequence; the cell in memory already holds it.
+    ///
+    /// # Errors
+    /// [`RichError::TooLarge`] when the change is longer than [`MAX_CHANGE_BYTES`], [`RichError::Unavailable`] when
+    /// automerge fails.
+    pub fn finish(&mut self) -> Result<Option<Made>, RichError> {
+        let Some(change) = contain(|| {
+            if self.document.pending_ops() == 0 {
+                self.document.rollback();
+                return Ok(None);
+            }
+            self.document.commit_with(CommitOptions::default().with_time(0));
+            self.document.get_last_local_change().map(Some).ok_or_else(|| unavailable("the change is missing"))
+        })?
+        else {
+            return Ok(None);
+        };
+        let bytes = change.raw_bytes().to_vec();
+        if bytes.len() > MAX_CHANGE_BYTES {
+            let (size, limit) = (bytes.len() as u64, MAX_CHANGE_BYTES as u64);
+            return Err(RichError::TooLarge { what: "the change of a field in bytes", size, limit });
+        }
+        let summary = Summary {
+            hash: change.hash(),
+            actor: change.actor_id().clone(),
+            seq: change.seq(),
+            start_op: change.start_op().get(),
+            max_op: change.max_op(),
+            deps: change.deps().to_vec(),
+            inserts: if self.kind == FieldKind::Text { inserts_column(&bytes)? } else { Vec::new() },
+        };
+        if let Some(last) = self.seen.last_mut() {
+            last.changes += 1;
+            last.version = last.version.after(&summary.hash);
+        }
+        self.operations += change.len() as u64;
+        self.bytes += bytes.len() as u64;
+        Ok(Some(Made { bytes, summary }))
+    }
+
+    /// Ends the transaction without a change.
+    pub fn rollback(&mut self) {
+        self.text = OnceLock::new();
+        self.document.rollback();
+    }
+
+    /// Writes a snapshot into the newest generation's rows: call it when [`State::snapshot_due`], with every recorded
+    /// change of the chain in memory and no open transaction. `state` is the newest generation's.
+    ///
+    /// # Errors
+    /// As the storage; [`RichError::Unavailable`] when automerge fails.
+    pub fn save(&mut self, newest: &mut dyn RowsMut, state: &State) -> Result<(), RichError> {
+        let saved = contain(|| Ok(self.document.save()))?;
+        let covers = self.seen.iter().map(|seen| (seen.generation, seen.changes)).collect();
+        rows::put_snapshot(newest, &Snapshot { covers, saved })?;
+        rows::put_state(newest, &State { snapshot_work: state.work(), ..*state })?;
+        Ok(())
+    }
+
+    fn expect(&self, kind: FieldKind) -> Result<(), RichError> {
+        if self.kind == kind {
+            return Ok(());
+        }
+        Err(RichError::Edit { why: format!("the field holds {:?}, not {kind:?}", self.kind) })
+    }
+
+    fn expect_room(&self, more: u64) -> Result<(), RichError> {
+        let pending = self.document.pending_ops() as u64 + more;
+        let limit = if self.kind == FieldKind::Text { MAX_TEXT_OPERATIONS } else { MAX_JSON_OPERATIONS };
+        if pending > limit {
+            return Err(RichError::TooLarge { what: "the number of edits of a field", size: pending, limit });
+        }
+        let (size, limit) = (self.operations + pending, MAX_LOADED_OPERATIONS);
+        if size > limit {
+            return Err(RichError::TooLarge { what: "the number of edits in a field's history", size, limit });
+        }
+        Ok(())
+    }
+}
+
+/// The column of a change that was made here.
+fn inserts_column(bytes: &[u8]) -> Result<Vec<u8>, RichError> {
+    let frame = Frame::parse(bytes).map_err(unavailable)?;
+    Ok(frame.column(INSERT).unwrap_or_default().to_vec())
+}
+
+fn mix(version: Version, generation: u64, of: Version) -> Version {
+    if of == Version::default() {
+        return version;
+    }
+    version.mix(&generation.to_le_bytes()).mix(&of.0)
+}
+
+impl std::fmt::Debug for RichCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RichCell").field("kind", &self.kind).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
