@@ -17,7 +17,8 @@
 //! | 2 | delete | |
 //! | 3 | restore | the generation it continues |
 //!
-//! A field write is a varint `field << 3 | write`, where `field` is a position among the names, and its payload:
+//! A field write is a varint `field << 3 | write`, where `field` is a position among the names, and its payload. No
+//! field is called `id`, because that is what the document's own id is called beside its fields.
 //!
 //! | write | | what follows |
 //! |---|---|---|
@@ -43,7 +44,9 @@ pub use encode::encode_commit;
 
 use super::FieldKind;
 use crate::codec::DecodeError;
+use crate::document::Document;
 use crate::id::DocumentId;
+use crate::store::WriteError;
 use crate::value::{Value, ValueError};
 
 /// The version of the layout.
@@ -92,6 +95,12 @@ pub enum OperationError {
         /// Its first 40 characters.
         start: String,
     },
+    /// A field is called as the document's id is.
+    #[error("{id}: no field is called `id`: that is what the document's own id is called")]
+    IdField {
+        /// The document.
+        id: DocumentId,
+    },
     /// A generation is 0, or a restore continues one that is not before its own.
     #[error("{id}: generations count from 1, and a restore continues an earlier one")]
     Generation {
@@ -131,13 +140,26 @@ pub enum OperationError {
         source: ValueError,
     },
     /// A limit is exceeded.
-    #[error("{what} exceeds the limit of {limit}; split the transaction")]
+    #[error("{what} is {size}, at most {limit} are allowed; split the transaction")]
     TooLarge {
         /// What.
         what: &'static str,
+        /// How large it is, as far as it was measured.
+        size: usize,
         /// The limit.
         limit: usize,
     },
+}
+
+impl From<OperationError> for WriteError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::TooLarge { what, size, limit } => {
+                Self::TooLarge { what, size: size as u64, limit: limit as u64 }
+            }
+            error => Self::Invalid { why: error.to_string() },
+        }
+    }
 }
 
 /// Why bytes are not a commit.
@@ -305,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_other_spelling_is_malformed() {
-        let cases: [(&str, &[u8]); 15] = [
+        let cases: [(&str, &[u8]); 16] = [
             ("nothing", b""),
             ("version 0", b"\x00"),
             ("no operation", b"\x01\x00"),
@@ -320,6 +342,7 @@ mod tests {
             ("an empty edit", b"\x01\x01\x01n\x01\x01a\x00"),
             ("a cell written twice", b"\x01\x02\x01n\x01f\x00\x01a\x02\x09\x08\x00"),
             ("a restore of itself", b"\x01\x01\x01n\x0b\x02\x01a\x02"),
+            ("a field called id", b"\x01\x02\x01n\x02id\x00\x01a\x01\x09"),
             ("equal elements", b"\x01\x02\x01n\x01f\x00\x01a\x01\x0b\x02\x81\x04\0\0\0\0\0\0\xf0\x3f"),
         ];
         for (what, bytes) in cases {
@@ -337,6 +360,7 @@ mod tests {
             edit(vec![("f".into(), FieldOp::Include(vec![]))]),
             Err(OperationError::NoEffect { id: id.clone() })
         );
+        assert_eq!(edit(vec![set("id", 1)]), Err(OperationError::IdField { id: id.clone() }));
         assert!(matches!(edit(vec![set("", 1)]), Err(OperationError::Name { length: 0, .. })));
         assert!(matches!(edit(vec![set(&"x".repeat(257), 1)]), Err(OperationError::Name { length: 257, .. })));
         assert!(edit(vec![set(&"x".repeat(256), 1)]).is_ok());

@@ -15,6 +15,7 @@
 use super::{Field, Index, Schema, ValueType};
 use crate::document::Document;
 use crate::operation::{FieldKind, MAX_NAME_BYTES};
+use crate::store::WriteError;
 use crate::value::{Fields, JsonError, Value, ValueError, fields_from_json};
 
 const TYPE_NAME: &str = "type_name";
@@ -75,6 +76,12 @@ pub enum SchemaError {
         /// Why not.
         source: ValueError,
     },
+}
+
+impl From<SchemaError> for WriteError {
+    fn from(error: SchemaError) -> Self {
+        Self::Invalid { why: format!("the schema can't be declared: {error}") }
+    }
 }
 
 fn expected(place: impl Into<String>, expected: &'static str) -> SchemaError {

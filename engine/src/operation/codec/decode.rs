@@ -116,6 +116,9 @@ impl Decoder<'_> {
             let head = self.reader.varint()?;
             let position = head >> WRITE_BITS;
             let field = self.name(position)?;
+            if field == Document::ID_NAME {
+                return Err(malformed("a field called id"));
+            }
             let write = self.write(head & ((1 << WRITE_BITS) - 1))?;
             if !cells.first_write(position, write.kind()) {
                 return Err(malformed("two writes to one cell in one operation"));

@@ -32,7 +32,7 @@ pub fn encode_commit(operations: &[Operation]) -> Result<Vec<u8>, OperationError
 }
 
 fn at_most(size: usize, what: &'static str, limit: usize) -> Result<(), OperationError> {
-    if size <= limit { Ok(()) } else { Err(OperationError::TooLarge { what, limit }) }
+    if size <= limit { Ok(()) } else { Err(OperationError::TooLarge { what, size, limit }) }
 }
 
 #[derive(Default)]
@@ -92,6 +92,9 @@ impl<'a> Encoder<'a> {
         let mut cells = Cells::new(writes.len());
         put_varint(&mut self.body, writes.len() as u64);
         for (field, write) in writes {
+            if field == Document::ID_NAME {
+                return Err(OperationError::IdField { id: id.clone() });
+            }
             let position = self.position(field)?;
             if !cells.first_write(position, write.kind()) {
                 return Err(OperationError::Duplicate { id: id.clone(), field: field.clone() });
@@ -138,7 +141,7 @@ impl<'a> Encoder<'a> {
             return Err(Refusal::NoEffect);
         }
         if change.len() > MAX_CHANGE_BYTES {
-            return Err(Refusal::ChangeSize);
+            return Err(Refusal::ChangeSize(change.len()));
         }
         put_varint(&mut self.body, head);
         put_bytes(&mut self.body, change);
@@ -150,7 +153,7 @@ impl<'a> Encoder<'a> {
 enum Refusal {
     NoEffect,
     Elements,
-    ChangeSize,
+    ChangeSize(usize),
     Value(ValueError),
 }
 
@@ -166,8 +169,9 @@ impl Refusal {
         match self {
             Self::NoEffect => OperationError::NoEffect { id },
             Self::Elements => OperationError::Elements { id, field },
-            Self::ChangeSize => {
-                OperationError::TooLarge { what: "the size of a text or json change in bytes", limit: MAX_CHANGE_BYTES }
+            Self::ChangeSize(size) => {
+                let what = "the size of a text or json change in bytes";
+                OperationError::TooLarge { what, size, limit: MAX_CHANGE_BYTES }
             }
             Self::Value(source) => OperationError::Value { id, field, source },
         }
