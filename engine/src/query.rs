@@ -1,9 +1,25 @@
 //! Queries: a query is data, the same value whatever door it came through. The engine plans and runs it.
 
+mod cursor;
+mod filter;
+mod fingerprint;
 pub mod key;
+mod like;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod oracle;
+mod order;
+mod page;
 mod path;
+mod plan;
+mod range;
+mod run;
 pub mod source;
+mod test;
+mod validate;
 
+pub use run::{explain, find};
 pub use source::Source;
 
 use crate::document::Document;
@@ -159,6 +175,8 @@ pub struct Plan {
     pub ordered: bool,
     /// How many documents were read.
     pub read: u64,
+    /// How many index rows were read.
+    pub rows: u64,
     /// How many were returned.
     pub returned: u64,
 }
