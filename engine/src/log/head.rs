@@ -70,6 +70,8 @@ mod tests {
     #[test]
     fn a_head_vouches_for_one_prefix_of_one_log() {
         let (writer, signature) = sign(&PREFIX);
+        assert_eq!(head_message(&SPACE, Plane::Data, &writer, &PREFIX).len(), HEAD_MESSAGE_BYTES);
+        assert_eq!(HEAD_MESSAGE_BYTES, 130);
         let verify = |space: &SpaceId, plane, writer: &WriterId, prefix: &Prefix| {
             verify_head(space, plane, writer, prefix, &signature)
         };
