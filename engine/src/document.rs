@@ -1,6 +1,10 @@
 //! Documents as a reader sees them.
 
+pub(crate) mod fold;
 mod json;
+pub(crate) mod record;
+pub(crate) mod state;
+pub(crate) mod view;
 
 use crate::id::{DocumentId, SpaceId, WriterId};
 use crate::operation::FieldKind;

@@ -53,6 +53,14 @@ impl FieldKind {
     }
 }
 
+impl FieldKind {
+    /// The kind that encodes as `tag`.
+    #[must_use]
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        [Self::Register, Self::Counter, Self::Set, Self::Text, Self::Json].into_iter().find(|kind| *kind as u8 == tag)
+    }
+}
+
 /// One step of a commit: something done to one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {

@@ -27,6 +27,14 @@ pub enum Rank {
     Owner = 5,
 }
 
+impl Rank {
+    /// The rank that encodes as `tag`.
+    #[must_use]
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        [Self::Relay, Self::Reader, Self::Writer, Self::Admin, Self::Owner].into_iter().find(|rank| *rank as u8 == tag)
+    }
+}
+
 /// A key of 32 bytes that never shows in a log: `Debug` prints no byte of it, and it is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(Zeroizing<[u8; 32]>);

@@ -1,162 +1,275 @@
 //! The store: one file (or memory) that holds logs, documents and indexes, and everything that reads and writes them.
+//!
+//! One writer at a time (`group`), any number of readers on snapshots. Memory holds the state of logs and spaces
+//! (`state`); everything else is rows (`tables`).
 
+mod append;
+mod apply;
+mod digest;
 pub mod error;
+mod file;
+mod group;
+mod indexing;
 pub mod log_access;
+mod log_reading;
+mod names;
 pub mod options;
+mod overlay;
+mod receive;
+mod records;
+mod rich_cells;
+mod rich_changes;
+mod rich_edits;
+mod schemas;
 pub mod snapshot;
+mod source;
+mod spaces;
+mod state;
+mod tables;
 pub mod transaction;
+mod verify;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use error::{OpenError, ReadError, ReceiveError, TransactionError, WriteError};
 pub use log_access::{ControlCommit, LogBatch, LoggedEntry, ReceiveOutcome, SignedHead};
-pub use options::{Durability, Location, Options};
+pub use options::{Durability, Location, Options, SignerSource};
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
 
+use self::group::{WriterSide, lock};
+use self::state::State;
+use self::tables::ReadTables;
+use crate::host::{HeadSigner, Host};
 use crate::id::{DatabaseId, SpaceId, WriterId};
-use crate::log::{Plane, VersionVector};
+use crate::log::{Plane, Prefix, VersionVector};
 use crate::space::EffectiveTable;
 
 /// A database file, open. Cheap to clone; the file closes with the last clone.
-#[derive(Debug, Clone)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
+
+struct Inner {
+    redb: redb::Database,
+    host: Arc<dyn Host>,
+    signer: Arc<dyn HeadSigner>,
+    database: DatabaseId,
+    writer: WriterId,
+    published: RwLock<Arc<Published>>,
+    writer_side: Mutex<WriterSide>,
+    /// How many callers wait for the writer's lock.
+    waiting: AtomicUsize,
+    /// Loaded text and json cells.
+    cells: Arc<crate::rich::Cache>,
+    listeners: Mutex<BTreeMap<u64, Listener>>,
+    next_listener: AtomicU64,
+}
+
+/// What readers see.
+struct Published {
+    state: Arc<State>,
+    /// The state at the last durable commit: what may leave this device.
+    durable: Arc<State>,
+    tables: ReadTables,
+}
+
+impl Inner {
+    fn published(&self) -> Arc<Published> {
+        self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, published: Published) {
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
+    }
+
+    /// Calls every listener, outside of any lock.
+    fn tell(&self, change: &Change) {
+        let listeners: Vec<Listener> = lock(&self.listeners).values().cloned().collect();
+        listeners.iter().for_each(|listener| listener(change));
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("database", &self.inner.database).field("writer", &self.inner.writer).finish()
+    }
+}
 
 impl Store {
     /// Opens the database at `location`, or creates it when `options.create` says so.
     pub fn open(location: Location, options: Options) -> Result<Self, OpenError> {
-        todo!("{location:?} {options:?}")
+        file::open(location, options)
     }
 
     /// The file's random id.
     pub fn database_id(&self) -> DatabaseId {
-        todo!()
+        self.inner.database
     }
 
     /// The writer that this file's commits carry: the device, and the incarnation of this file.
     pub fn writer(&self) -> WriterId {
-        todo!()
+        self.inner.writer
     }
 
     /// The spaces that this database holds.
     pub fn spaces(&self) -> Vec<SpaceId> {
-        todo!()
+        self.inner.published().state.spaces.keys().copied().collect()
     }
 
     /// The space that a write goes to when none is named.
     pub fn home(&self) -> Option<SpaceId> {
-        todo!()
+        self.inner.published().state.home
     }
 
     /// Names the home space.
-    pub fn set_home(&self, _space: SpaceId) -> Result<(), WriteError> {
-        todo!()
+    pub fn set_home(&self, space: SpaceId) -> Result<(), WriteError> {
+        spaces::set_home(&self.inner, space)
     }
 
     /// Adds a space, or replaces what its control plane means. Documents whose validity changes are refolded in the same storage transaction.
-    pub fn set_effective(&self, _space: SpaceId, _table: EffectiveTable) -> Result<(), WriteError> {
-        todo!()
+    pub fn set_effective(&self, space: SpaceId, table: EffectiveTable) -> Result<(), WriteError> {
+        spaces::set_effective(&self.inner, space, table)
     }
 
     /// What the space's control plane means.
-    pub fn effective(&self, _space: &SpaceId) -> Option<Arc<EffectiveTable>> {
-        todo!()
+    pub fn effective(&self, space: &SpaceId) -> Option<Arc<EffectiveTable>> {
+        self.inner.published().state.spaces.get(space).map(|space| space.table.clone())
     }
 
     /// A local record, never replicated: keys, contacts, peers. The owner of the name is the crate above.
-    pub fn local(&self, _name: &str) -> Result<Option<Vec<u8>>, ReadError> {
-        todo!()
+    pub fn local(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        spaces::local(&self.inner, name)
     }
 
     /// Writes or removes local records, all or nothing, durably.
-    pub fn set_local(&self, _records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
-        todo!()
+    pub fn set_local(&self, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+        spaces::set_local(&self.inner, records)
     }
 
     /// Local records whose name starts with `prefix`, by name.
-    pub fn locals(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
-        todo!()
+    pub fn locals(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        spaces::locals(&self.inner, prefix)
     }
 
     /// Appends one commit to this writer's control log: `body` is sealed under the control key. Returns when durable.
-    pub fn append_control(&self, _space: &SpaceId, _body: &[u8]) -> Result<(), WriteError> {
-        todo!()
+    pub fn append_control(&self, space: &SpaceId, body: &[u8]) -> Result<(), WriteError> {
+        append::control(&self.inner, space, body)
     }
 
     /// Every applied control commit of the space, in an order that respects causality, opened with the control key.
-    pub fn control_commits(&self, _space: &SpaceId) -> Result<Vec<ControlCommit>, ReadError> {
-        todo!()
+    pub fn control_commits(&self, space: &SpaceId) -> Result<Vec<ControlCommit>, ReadError> {
+        log_reading::control_commits(&self.inner, space)
     }
 
     /// What this database holds of the space's logs of one plane: verified prefixes, applied or parked.
-    pub fn vector(&self, _space: &SpaceId, _plane: Plane) -> Result<VersionVector, ReadError> {
-        todo!()
+    pub fn vector(&self, space: &SpaceId, plane: Plane) -> Result<VersionVector, ReadError> {
+        log_reading::vector(&self.inner, space, plane)
     }
 
     /// How far the logs are applied: at most [`Store::vector`].
-    pub fn applied(&self, _space: &SpaceId, _plane: Plane) -> Result<VersionVector, ReadError> {
-        todo!()
+    pub fn applied(&self, space: &SpaceId, plane: Plane) -> Result<VersionVector, ReadError> {
+        log_reading::applied(&self.inner, space, plane)
     }
 
     /// Entries of one log from `from` on: as many as fit `max_bytes` (at least up to the first head), ending at a head. `None`: there are none.
     pub fn read_log(
         &self,
-        _space: &SpaceId,
-        _plane: Plane,
-        _writer: &WriterId,
-        _from: u64,
-        _max_bytes: usize,
+        space: &SpaceId,
+        plane: Plane,
+        writer: &WriterId,
+        from: u64,
+        max_bytes: usize,
     ) -> Result<Option<LogBatch>, ReadError> {
-        todo!()
+        log_reading::read_log(&self.inner.published(), space, plane, writer, from, max_bytes)
     }
 
-    /// The order in which this database applied the logs of a plane, from application number `from` on: (number, writer, sequence of the commit's last entry).
+    /// The prefix of a log at `length`, at most what is held. `None`: fewer entries are held.
+    pub fn prefix_at(
+        &self,
+        space: &SpaceId,
+        plane: Plane,
+        writer: &WriterId,
+        length: u64,
+    ) -> Result<Option<Prefix>, ReadError> {
+        log_reading::prefix_at(&self.inner, space, plane, writer, length)
+    }
+
+    /// The proof that leads from the prefix at `old` to the one at `new` (see `log::tree::verify_consistency`).
+    /// `None`: fewer entries are held.
+    pub fn prefix_proof(
+        &self,
+        space: &SpaceId,
+        plane: Plane,
+        writer: &WriterId,
+        old: u64,
+        new: u64,
+    ) -> Result<Option<Vec<[u8; 32]>>, ReadError> {
+        log_reading::prefix_proof(&self.inner, space, plane, writer, old, new)
+    }
+
+    /// The order in which this database applied the logs of a plane, from application number `from` on: (number, writer, sequence of the first entry of the commit).
     /// Sending in this order is sending in causal order.
     pub fn applied_order(
         &self,
-        _space: &SpaceId,
-        _plane: Plane,
-        _from: u64,
-        _limit: usize,
+        space: &SpaceId,
+        plane: Plane,
+        from: u64,
+        limit: usize,
     ) -> Result<Vec<(u64, WriterId, u64)>, ReadError> {
-        todo!()
+        log_reading::applied_order(&self.inner.published(), space, plane, from, limit)
     }
 
     /// Verifies a batch against its head, stores it, and applies what can be applied, in one storage transaction.
     /// Entries already held are skipped; whatever has to wait is parked.
-    pub fn receive(&self, _batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveError> {
-        todo!()
+    pub fn receive(&self, batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveError> {
+        receive::receive(&self.inner, batch)
     }
 
     /// A consistent view of all documents as of now.
     pub fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        todo!()
+        Ok(Snapshot::new(&self.inner))
     }
 
     /// Runs `body` as one transaction: all of it becomes one commit, or nothing does. Serialised with every other writer.
     /// Returns when the commit is as durable as `durability` says. Concurrent callers share one storage transaction.
     pub fn transaction<T, E>(
         &self,
-        _durability: Durability,
-        _body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+        durability: Durability,
+        body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, TransactionError<E>> {
-        todo!()
+        transaction::run(&self.inner, durability, body)
+    }
+
+    /// Makes every commit that is visible durable: the end of a run of [`Durability::Buffered`] transactions.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] or [`WriteError::Storage`].
+    pub fn flush(&self) -> Result<(), WriteError> {
+        self.inner.flush()
     }
 
     /// Calls `listener` after every durable change of any space, from the committing thread: keep it short (set a flag, wake a task).
     /// The listener stays until the returned guard is dropped.
-    pub fn on_change(&self, _listener: Arc<dyn Fn(&Change) + Send + Sync>) -> ChangeGuard {
-        todo!()
+    pub fn on_change(&self, listener: Arc<dyn Fn(&Change) + Send + Sync>) -> ChangeGuard {
+        let number = self.inner.next_listener.fetch_add(1, Ordering::Relaxed);
+        lock(&self.inner.listeners).insert(number, listener);
+        ChangeGuard { number, inner: Arc::downgrade(&self.inner) }
     }
 
     /// One hash over the canonical effective state of a space: documents with siblings and generations, and schemas. Equal operations give equal digests.
-    pub fn digest(&self, _space: &SpaceId) -> Result<[u8; 32], ReadError> {
-        todo!()
+    pub fn digest(&self, space: &SpaceId) -> Result<[u8; 32], ReadError> {
+        digest::digest(&self.inner.published(), &self.inner.cells, space)
     }
 
     /// Checks everything: every record's check, every root and head, and documents and indexes against a rebuild from the logs.
-    pub fn verify(&self, _progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
-        todo!()
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
+        verify::verify(&self.inner, progress)
     }
 }
 
@@ -172,5 +285,25 @@ pub struct Change {
 }
 
 /// Keeps a listener registered.
-#[derive(Debug)]
-pub struct ChangeGuard {}
+#[must_use = "the listener goes with the guard"]
+pub struct ChangeGuard {
+    number: u64,
+    inner: std::sync::Weak<Inner>,
+}
+
+impl std::fmt::Debug for ChangeGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangeGuard").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ChangeGuard {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade() {
+            lock(&inner.listeners).remove(&self.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -254,6 +254,18 @@ pub enum ReceiveError {
         /// A length at which the roots differ.
         length: u64,
     },
+    /// The head does not follow from what is held and what came: the sender changed entries, or the log is forked.
+    /// Ask for the proof that leads to the head from the prefix at `held` (`Store::prefix_proof`): when it verifies
+    /// from another root than `Store::prefix_at` gives here, the log is forked.
+    #[error("a head of {writer} does not follow from the {held} entries that are held")]
+    Inconsistent {
+        /// Whose log.
+        writer: WriterId,
+        /// Which plane.
+        plane: Plane,
+        /// How many entries are held.
+        held: u64,
+    },
     /// Too much is waiting for missing dependencies.
     #[error("{waiting} bytes are parked in this space, at most {limit} are allowed")]
     ParkingFull {

@@ -1,50 +1,224 @@
 //! Consistent reads.
 
-use super::ReadError;
-use crate::document::{Conflict, Document};
+use std::sync::Arc;
+
+use super::records::{Showing, document_key, load_state, schema_of};
+use super::source::View;
+use super::tables::ReadTables;
+use super::{Inner, Published, ReadError};
+use crate::document::state::{Cell, DocumentState};
+use crate::document::view;
+use crate::document::{Conflict, Document, Sibling};
 use crate::id::{DocumentId, SpaceId};
-use crate::query::{Found, Query};
+use crate::log::Plane;
+use crate::query::{Found, Plan, Query};
 use crate::schema::Schema;
 
 /// All documents as of one moment. Readers never block and are never blocked.
-#[derive(Debug)]
-pub struct Snapshot {}
+#[derive(Clone)]
+pub struct Snapshot {
+    published: Arc<Published>,
+    cells: Arc<crate::rich::Cache>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Snapshot")
+    }
+}
 
 impl Snapshot {
+    pub(super) fn new(inner: &Inner) -> Self {
+        Self { published: inner.published(), cells: inner.cells.clone() }
+    }
+
+    pub(super) fn view(&self) -> View<'_, ReadTables> {
+        View {
+            tables: &self.published.tables,
+            state: &self.published.state,
+            cells: &self.cells,
+            overlay: None,
+            committed: true,
+        }
+    }
+
     /// The document, from `space`, or without one from home first and then from whichever space has it.
-    pub fn get(&self, _space: Option<&SpaceId>, _collection: &str, _id: &str) -> Result<Option<Document>, ReadError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`ReadError::Ambiguous`] when no space is named and several have it, home not among them;
+    /// [`ReadError::UnknownSpace`], [`ReadError::FieldUnavailable`], [`ReadError::Damaged`], [`ReadError::Storage`].
+    pub fn get(&self, space: Option<&SpaceId>, collection: &str, id: &str) -> Result<Option<Document>, ReadError> {
+        let view = self.view();
+        let Some((space, slot, state)) = self.locate(space, collection, id)? else { return Ok(None) };
+        view.document(view.space(&space)?, slot, id, &state)
+    }
+
+    /// Where a document is, and its state. A deleted document is found when no space has it alive.
+    fn locate(
+        &self,
+        space: Option<&SpaceId>,
+        collection: &str,
+        id: &str,
+    ) -> Result<Option<(SpaceId, u32, DocumentState)>, ReadError> {
+        let view = self.view();
+        let Some(slot) = view.state.names.slot(collection) else {
+            return space.map_or(Ok(None), |space| view.space(space).map(|_| None));
+        };
+        let state_in = |space: &SpaceId| -> Result<Option<DocumentState>, ReadError> {
+            load_state(view.tables, &document_key(slot, view.space(space)?.slot, id))
+        };
+        if let Some(space) = space {
+            return Ok(state_in(space)?.map(|state| (*space, slot, state)));
+        }
+        let mut closed = None;
+        let mut alive = Vec::new();
+        let home = view.state.home;
+        let others = view.state.spaces.keys().copied().filter(|space| Some(*space) != home);
+        for space in home.into_iter().chain(others) {
+            match state_in(&space)? {
+                Some(state) if state.live_generation().is_some() => {
+                    if Some(space) == home {
+                        return Ok(Some((space, slot, state)));
+                    }
+                    alive.push((space, slot, state));
+                }
+                Some(state) => closed = closed.or(Some((space, slot, state))),
+                None => {}
+            }
+        }
+        if alive.len() > 1 {
+            return Err(ReadError::Ambiguous {
+                collection: collection.to_owned(),
+                id: DocumentId::new(id).map_err(|error| ReadError::Query { why: error.to_string() })?,
+                spaces: alive.into_iter().map(|(space, _, _)| space).collect(),
+            });
+        }
+        Ok(alive.pop().or(closed))
     }
 
     /// Plans and runs a query.
-    pub fn find(&self, _query: &Query) -> Result<Found, ReadError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`ReadError::Query`] for a query that is not well-formed, and as [`Snapshot::get`].
+    pub fn find(&self, query: &Query) -> Result<Found, ReadError> {
+        crate::query::find(&self.view(), query)
+    }
+
+    /// How a query would be run, without running it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::find`].
+    pub fn explain(&self, query: &Query) -> Result<Plan, ReadError> {
+        crate::query::explain(&self.view(), query)
     }
 
     /// What people should look at in a document, closed generations included.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
     pub fn conflicts(
         &self,
-        _space: Option<&SpaceId>,
-        _collection: &str,
-        _id: &DocumentId,
+        space: Option<&SpaceId>,
+        collection: &str,
+        id: &DocumentId,
     ) -> Result<Vec<Conflict>, ReadError> {
-        todo!()
+        let view = self.view();
+        let Some((space, slot, state)) = self.locate(space, collection, id.as_str())? else { return Ok(Vec::new()) };
+        let space = view.space(&space)?;
+        let cells = view.cells_of(space, slot, id.as_str());
+        let names = &view.state.names;
+        let showing = Showing { names, schema: schema_of(space, slot), rich: Some(&cells) };
+        let chain = state.live_generation().map(|generation| state.chain(generation)).unwrap_or_default();
+        let mut conflicts = Vec::new();
+        for (field, cells) in &state.fields {
+            let name = names.name(*field).to_string();
+            field_conflicts(&showing, *field, &name, cells, &chain, &mut conflicts)?;
+        }
+        for generation in state.edited_while_deleted(&chain) {
+            for (field, cells) in &state.fields {
+                let unseen = |cell: &&Cell| cell.tips().any(|tip| tip.generation == generation && !tip.covered);
+                for cell in cells.iter().filter(unseen) {
+                    if let Some(value) = showing.cell(*field, cell, &state.chain(generation))? {
+                        let field = names.name(*field).to_string();
+                        conflicts.push(Conflict::EditedWhileDeleted { generation, field, value });
+                    }
+                }
+            }
+        }
+        Ok(conflicts)
     }
 
     /// The collections with documents or a schema, by name; the database's own (`$…`) not included.
+    ///
+    /// # Errors
+    /// [`ReadError::Damaged`], [`ReadError::Storage`].
     pub fn collections(&self) -> Result<Vec<String>, ReadError> {
-        todo!()
+        Ok(self.view().collections())
     }
 
     /// The schema of a collection in a space.
-    pub fn schema(&self, _space: &SpaceId, _collection: &str) -> Result<Option<Schema>, ReadError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`].
+    pub fn schema(&self, space: &SpaceId, collection: &str) -> Result<Option<Schema>, ReadError> {
+        let view = self.view();
+        let space = view.space(space)?;
+        let slot = view.state.names.slot(collection);
+        Ok(slot.and_then(|slot| schema_of(space, slot)).map(|declared| Schema::clone(&declared.schema)))
     }
 
     /// How many live documents, commits and bytes a space has.
-    pub fn report(&self, _space: &SpaceId) -> Result<SpaceReport, ReadError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`].
+    pub fn report(&self, space: &SpaceId) -> Result<SpaceReport, ReadError> {
+        let view = self.view();
+        let space = view.space(space)?;
+        let entries = |plane| space.logs(plane).values().map(super::state::LogState::length).sum::<u64>();
+        Ok(SpaceReport {
+            documents: space
+                .counts
+                .iter()
+                .map(|(slot, count)| (view.state.names.name(*slot).to_string(), *count))
+                .filter(|(name, _)| !name.starts_with('$'))
+                .collect(),
+            entries: entries(Plane::Control) + entries(Plane::Data),
+            parked: space.parked(Plane::Control).0 + space.parked(Plane::Data).0,
+            void: space.voids,
+        })
     }
+}
+
+fn field_conflicts(
+    showing: &Showing<'_>,
+    slot: u32,
+    name: &str,
+    cells: &[Cell],
+    chain: &[u64],
+    conflicts: &mut Vec<Conflict>,
+) -> Result<(), ReadError> {
+    let Some(shown) = view::shown_cell(cells, chain, showing.declared(slot), showing.names) else { return Ok(()) };
+    if let Cell::Register(siblings) = shown {
+        let ranked = view::ranked(siblings, chain, showing.names);
+        if ranked.len() > 1 {
+            let values = ranked.into_iter().map(|(stamp, value)| Sibling {
+                value: value.clone(),
+                writer: *view::Writers::writer(showing.names, stamp.dot.writer),
+                timestamp_ms: stamp.timestamp_ms,
+            });
+            conflicts.push(Conflict::Siblings { field: name.to_owned(), values: values.collect() });
+        }
+    }
+    let unseen = |cell: &&Cell| {
+        cell.kind() != shown.kind() && cell.tips().any(|tip| !tip.stale && chain.contains(&tip.generation))
+    };
+    for hidden in cells.iter().filter(unseen) {
+        if let Some(value) = showing.cell(slot, hidden, chain)? {
+            let (shown, hidden) = (shown.kind(), hidden.kind());
+            conflicts.push(Conflict::Kind { field: name.to_owned(), shown, hidden, value });
+        }
+    }
+    Ok(())
 }
 
 /// Counts of a space.
@@ -56,7 +230,7 @@ pub struct SpaceReport {
     pub entries: u64,
     /// Entries that wait for a dependency or a key.
     pub parked: u64,
-    /// Entries that lack authority or are malformed.
+    /// Commits that lack authority or are malformed.
     pub void: u64,
 }
 

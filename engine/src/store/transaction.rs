@@ -1,16 +1,67 @@
 //! Writing documents.
 
-use super::{ReadError, WriteError};
+use std::sync::Arc;
+
+use super::append::{append, data_key};
+use super::group::Work;
+use super::names::intern;
+use super::overlay::Overlay;
+use super::records::schema_of;
+use super::source::View;
+use super::state::DeclaredSchema;
+use super::tables::WriteTables;
+use super::{Durability, Inner, ReadError, TransactionError, WriteError};
+use super::{rich_changes, rich_edits};
 use crate::document::Document;
+use crate::document::fold::Origin;
+use crate::document::state::{DocumentState, Dot};
 use crate::id::{DocumentId, SpaceId};
+use crate::log::Plane;
+use crate::operation::encode_commit;
+use crate::operation::{Action, FieldKind, FieldOp, Operation};
 use crate::query::{Found, Query};
-use crate::schema::Schema;
+use crate::schema::{SCHEMAS, Schema};
+use crate::space::{Rank, SecretKey};
 use crate::value::{Fields, Value};
 
 /// One transaction being built. It reads its own writes.
-#[derive(Debug)]
 pub struct Transaction<'store> {
-    _store: &'store (),
+    pub(super) work: Work<'store>,
+    target: Option<Target>,
+    pub(super) operations: Vec<Operation>,
+    timestamp_ms: i64,
+}
+
+/// Where a transaction writes.
+struct Target {
+    overlay: Overlay,
+    /// The commit that this becomes.
+    dot: Dot,
+    key: SecretKey,
+    /// Changes of schemas that this transaction made.
+    schemas: std::collections::BTreeMap<String, Arc<Schema>>,
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let space = self.target.as_ref().map(|target| target.overlay.space);
+        f.debug_struct("Transaction").field("space", &space).field("operations", &self.operations.len()).finish()
+    }
+}
+
+/// Runs a closure as one transaction.
+pub(super) fn run<T, E>(
+    inner: &Inner,
+    durability: Durability,
+    body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+) -> Result<T, TransactionError<E>> {
+    inner.write(durability == Durability::Local, |work| {
+        let timestamp_ms = inner.host.now_ms();
+        let mut transaction = Transaction { work, target: None, operations: Vec::new(), timestamp_ms };
+        let value = body(&mut transaction).map_err(TransactionError::Aborted)?;
+        transaction.commit()?;
+        Ok(value)
+    })
 }
 
 /// A change to one field.
@@ -67,48 +118,461 @@ pub enum PathSegment {
 }
 
 impl Transaction<'_> {
-    /// Writes go to `space` from here on, instead of home. Refused once another space was written.
-    pub fn in_space(&mut self, _space: SpaceId) -> Result<(), WriteError> {
-        todo!()
+    /// Writes go to `space` from here on, instead of home.
+    ///
+    /// # Errors
+    /// [`WriteError::TwoSpaces`] once another space was written; [`WriteError::Forbidden`] without the rank or the keys.
+    pub fn in_space(&mut self, space: SpaceId) -> Result<(), WriteError> {
+        if let Some(target) = &self.target
+            && target.overlay.space == space
+        {
+            return Ok(());
+        }
+        if !self.operations.is_empty() {
+            let first = self.target.as_ref().map_or(space, |target| target.overlay.space);
+            return Err(WriteError::TwoSpaces { first, second: space });
+        }
+        let key = data_key(&self.work, &space)?;
+        let writer = self.work.inner.writer;
+        let log = self.work.log_mut(&space, Plane::Data, &writer)?;
+        let dot = Dot { writer: log.slot, sequence: log.length() };
+        let overlay = Overlay::new(space);
+        self.target = Some(Target { overlay, dot, key, schemas: std::collections::BTreeMap::new() });
+        Ok(())
+    }
+
+    /// The space that this transaction writes to.
+    ///
+    /// # Errors
+    /// [`WriteError::NoHome`] when none was named and the database has no home.
+    pub fn space(&mut self) -> Result<SpaceId, WriteError> {
+        Ok(self.target()?.overlay.space)
+    }
+
+    fn target(&mut self) -> Result<&mut Target, WriteError> {
+        if self.target.is_none() {
+            let home = self.work.state.home.ok_or(WriteError::NoHome)?;
+            self.in_space(home)?;
+        }
+        Ok(self.target.as_mut().expect("made above"))
+    }
+
+    fn reading_space(&self) -> Option<SpaceId> {
+        self.target.as_ref().map(|target| target.overlay.space).or(self.work.state.home)
+    }
+
+    fn view(&self) -> View<'_, WriteTables<'_>> {
+        View {
+            tables: &self.work.tables,
+            state: self.work.state,
+            cells: &self.work.inner.cells,
+            overlay: self.target.as_ref().map(|target| &target.overlay),
+            committed: false,
+        }
     }
 
     /// The document in the transaction's space, own writes included.
-    pub fn get(&mut self, _collection: &str, _id: &str) -> Result<Option<Document>, ReadError> {
-        todo!()
+    ///
+    /// # Errors
+    /// As `Snapshot::get`.
+    pub fn get(&mut self, collection: &str, id: &str) -> Result<Option<Document>, ReadError> {
+        let Some(space) = self.reading_space() else { return Ok(None) };
+        let view = self.view();
+        let Some(slot) = view.state.names.slot(collection) else { return Ok(None) };
+        let space = view.space(&space)?;
+        match view.document_state(space, slot, id)? {
+            Some(state) => view.document(space, slot, id, &state),
+            None => Ok(None),
+        }
     }
 
     /// Plans and runs a query over the transaction's space, own writes included.
-    pub fn find(&mut self, _query: &Query) -> Result<Found, ReadError> {
-        todo!()
+    ///
+    /// # Errors
+    /// As `Snapshot::find`.
+    pub fn find(&mut self, query: &Query) -> Result<Found, ReadError> {
+        let mut query = query.clone();
+        query.spaces = Some(self.reading_space().into_iter().collect());
+        crate::query::find(&self.view(), &query)
     }
 
-    /// Inserts a document; without an id it gets a time-ordered one. The schema's kinds decide what a field becomes; undeclared fields are registers.
-    pub fn insert(&mut self, _collection: &str, _id: Option<&str>, _fields: Fields) -> Result<DocumentId, WriteError> {
-        todo!()
+    /// Inserts a document; without an id it gets a time-ordered one. The schema's kinds decide what a field becomes;
+    /// undeclared fields are registers.
+    ///
+    /// # Errors
+    /// [`WriteError::Exists`], [`WriteError::Schema`], [`WriteError::Invalid`], and as [`Transaction::in_space`].
+    pub fn insert(&mut self, collection: &str, id: Option<&str>, fields: Fields) -> Result<DocumentId, WriteError> {
+        let id = match id {
+            Some(id) => document_id(id)?,
+            None => {
+                let mut random = [0; 10];
+                self.work.inner.host.fill_random(&mut random);
+                DocumentId::time_ordered(self.timestamp_ms, random)
+            }
+        };
+        check_collection(collection)?;
+        let schema = self.schema(collection)?;
+        let fields = match &schema {
+            Some(schema) => schema.check_insert(collection, id.as_str(), fields)?,
+            None => fields,
+        };
+        let state = self.state(collection, id.as_str())?;
+        if state.live_generation().is_some() {
+            return Err(WriteError::Exists { collection: collection.to_owned(), id });
+        }
+        let generation = state.last_generation() + 1;
+        let mut edits = Vec::with_capacity(fields.len());
+        let mut rich = Vec::new();
+        for (name, value) in fields {
+            match kind_of(schema.as_deref(), &name) {
+                Some(kind @ (FieldKind::Text | FieldKind::Json)) => rich.push((name, kind, Edit::Set(value))),
+                kind => edits.push((name, first_value(kind.unwrap_or(FieldKind::Register), value)?)),
+            }
+        }
+        edits.retain(|(_, edit)| !matches!(edit, FieldOp::Include(values) if values.is_empty()));
+        self.apply(collection, &id, generation, Action::Insert(edits))?;
+        for (name, kind, edit) in rich {
+            rich_edits::edit(self, collection, &id, &name, kind, &edit)?;
+        }
+        Ok(id)
     }
 
     /// Changes fields of an existing document.
-    pub fn update(&mut self, _collection: &str, _id: &str, _edits: Vec<(String, Edit)>) -> Result<(), WriteError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`WriteError::Missing`], [`WriteError::Schema`], [`WriteError::Invalid`] for an edit that does not fit the field's kind.
+    pub fn update(&mut self, collection: &str, id: &str, edits: Vec<(String, Edit)>) -> Result<(), WriteError> {
+        let id = document_id(id)?;
+        let schema = self.schema(collection)?;
+        let missing = || WriteError::Missing { collection: collection.to_owned(), id: id.clone() };
+        let generation = self.state(collection, id.as_str())?.live_generation().ok_or_else(missing)?;
+        let mut plain: Vec<(String, FieldOp)> = Vec::new();
+        for (name, edit) in edits {
+            let kind = self.kind_for(schema.as_deref(), collection, id.as_str(), &name, &edit)?;
+            check_against(schema.as_deref(), collection, id.as_str(), &name, &edit)?;
+            if matches!(kind, FieldKind::Text | FieldKind::Json) {
+                rich_edits::edit(self, collection, &id, &name, kind, &edit)?;
+                continue;
+            }
+            for operation in self.plain_edit(collection, id.as_str(), &name, kind, edit)? {
+                let again = plain.iter().any(|(field, other)| *field == name && other.kind() == operation.kind());
+                if again {
+                    let edits = std::mem::take(&mut plain);
+                    self.apply(collection, &id, generation, Action::Edit(edits))?;
+                }
+                plain.push((name.clone(), operation));
+            }
+        }
+        if plain.is_empty() { Ok(()) } else { self.apply(collection, &id, generation, Action::Edit(plain)) }
     }
 
     /// Inserts the document, or sets the given fields of the existing one. True: inserted.
-    pub fn upsert(&mut self, _collection: &str, _id: &str, _fields: Fields) -> Result<bool, WriteError> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Transaction::insert`] and [`Transaction::update`].
+    pub fn upsert(&mut self, collection: &str, id: &str, fields: Fields) -> Result<bool, WriteError> {
+        document_id(id)?;
+        check_collection(collection)?;
+        if self.state(collection, id)?.live_generation().is_none() {
+            self.insert(collection, Some(id), fields)?;
+            return Ok(true);
+        }
+        self.update(collection, id, fields.into_iter().map(|(name, value)| (name, Edit::Set(value))).collect())?;
+        Ok(false)
     }
 
     /// Deletes a document. False: there was none.
-    pub fn delete(&mut self, _collection: &str, _id: &str) -> Result<bool, WriteError> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Transaction::in_space`].
+    pub fn delete(&mut self, collection: &str, id: &str) -> Result<bool, WriteError> {
+        let id = document_id(id)?;
+        let Some(generation) = self.state(collection, id.as_str())?.live_generation() else { return Ok(false) };
+        rich_edits::finish(self, collection, &id)?;
+        self.apply(collection, &id, generation, Action::Delete)?;
+        Ok(true)
     }
 
     /// Brings the last closed generation of a deleted document back, with edits that the delete did not see.
-    pub fn restore(&mut self, _collection: &str, _id: &str) -> Result<(), WriteError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`WriteError::Exists`] when it is alive, [`WriteError::Missing`] when it never was.
+    pub fn restore(&mut self, collection: &str, id: &str) -> Result<(), WriteError> {
+        let id = document_id(id)?;
+        let state = self.state(collection, id.as_str())?;
+        if state.live_generation().is_some() {
+            return Err(WriteError::Exists { collection: collection.to_owned(), id });
+        }
+        let closed = state.last_closed_generation();
+        let continues =
+            closed.ok_or_else(|| WriteError::Missing { collection: collection.to_owned(), id: id.clone() })?;
+        let generation = state.last_generation() + 1;
+        self.apply(collection, &id, generation, Action::Restore { continues })
     }
 
-    /// Declares a collection's schema in the transaction's space. Needs rank admin.
-    pub fn set_schema(&mut self, _collection: &str, _schema: &Schema) -> Result<(), WriteError> {
-        todo!()
+    /// Declares a collection's schema in the transaction's space, in place of the one it had.
+    ///
+    /// # Errors
+    /// [`WriteError::Forbidden`] below rank admin, [`WriteError::Invalid`] for a schema that contradicts itself.
+    pub fn set_schema(&mut self, collection: &str, schema: &Schema) -> Result<(), WriteError> {
+        check_collection(collection)?;
+        let space = self.space()?;
+        let device = self.work.inner.writer.device;
+        if self.work.space(&space)?.table.rank(&device) < Some(Rank::Admin) {
+            return Err(super::append::forbidden(&space, "changing a schema needs rank admin"));
+        }
+        schema.check().map_err(|error| WriteError::Invalid { why: error.to_string() })?;
+        let id = document_id(collection)?;
+        let fields = schema.to_fields();
+        let state = self.state(SCHEMAS, collection)?;
+        let next = state.last_generation() + 1;
+        match state.live_generation() {
+            None => {
+                let edits = fields.into_iter().map(|(name, value)| (name, FieldOp::Set(value))).collect();
+                self.apply(SCHEMAS, &id, next, Action::Insert(edits))?;
+            }
+            Some(generation) => {
+                let old = self.get(SCHEMAS, collection)?.map(|document| document.fields).unwrap_or_default();
+                let gone = old.keys().filter(|name| !fields.contains_key(*name));
+                let mut edits: Vec<_> = gone.map(|name| (name.clone(), FieldOp::Clear)).collect();
+                let new = fields.into_iter().filter(|(name, value)| old.get(name) != Some(value));
+                edits.extend(new.map(|(name, value)| (name, FieldOp::Set(value))));
+                if !edits.is_empty() {
+                    self.apply(SCHEMAS, &id, generation, Action::Edit(edits))?;
+                }
+            }
+        }
+        self.target()?.schemas.insert(collection.to_owned(), Arc::new(schema.clone()));
+        Ok(())
+    }
+
+    /// The schema that a collection has in the transaction's space, as this transaction left it.
+    fn schema(&mut self, collection: &str) -> Result<Option<Arc<Schema>>, WriteError> {
+        let target = self.target()?;
+        if let Some(schema) = target.schemas.get(collection) {
+            return Ok(Some(schema.clone()));
+        }
+        let space = target.overlay.space;
+        let Some(slot) = self.work.state.names.slot(collection) else { return Ok(None) };
+        let declared: Option<&DeclaredSchema> = schema_of(self.work.space(&space)?, slot);
+        Ok(declared.map(|declared| declared.schema.clone()))
+    }
+
+    pub(super) fn state(&mut self, collection: &str, id: &str) -> Result<&DocumentState, WriteError> {
+        Ok(&self.changing(collection, id)?.state)
+    }
+
+    /// The document, ready to be changed.
+    pub(super) fn changing(&mut self, collection: &str, id: &str) -> Result<&mut super::overlay::Changing, WriteError> {
+        self.target()?;
+        let slot = intern(&mut self.work.state.names, &mut self.work.tables, collection)?;
+        let target = self.target.as_mut().expect("made above");
+        Ok(target.overlay.document(&self.work, slot, id)?)
+    }
+
+    /// Folds an operation into the overlay and keeps it for the commit.
+    pub(super) fn apply(
+        &mut self,
+        collection: &str,
+        id: &DocumentId,
+        generation: u64,
+        action: Action,
+    ) -> Result<(), WriteError> {
+        let operation = Operation { collection: collection.to_owned(), id: id.clone(), generation, action };
+        let timestamp_ms = self.timestamp_ms;
+        self.target()?;
+        let target = self.target.as_mut().expect("made above");
+        let origin = Origin { dot: target.dot, timestamp_ms, saw: &|_| true };
+        target.overlay.fold(&mut self.work, &operation, &origin)?;
+        self.operations.push(operation);
+        Ok(())
+    }
+
+    /// The kind of cell that an edit acts on: the declared one, else the one that the field shows, else what the edit asks for.
+    fn kind_for(
+        &mut self,
+        schema: Option<&Schema>,
+        collection: &str,
+        id: &str,
+        name: &str,
+        edit: &Edit,
+    ) -> Result<FieldKind, WriteError> {
+        if let Some(kind) = kind_of(schema, name) {
+            return Ok(kind);
+        }
+        let asked = match edit {
+            Edit::Set(_) | Edit::Clear => None,
+            Edit::Increment(_) => Some(FieldKind::Counter),
+            Edit::Add(_) | Edit::Remove(_) => Some(FieldKind::Set),
+            Edit::Splice { .. } => Some(FieldKind::Text),
+            Edit::Put { .. } | Edit::Insert { .. } | Edit::Cut { .. } => Some(FieldKind::Json),
+        };
+        if let Some(kind) = asked {
+            return Ok(kind);
+        }
+        let slot = intern(&mut self.work.state.names, &mut self.work.tables, name)?;
+        let names = self.work.state.names.clone();
+        let state = self.state(collection, id)?;
+        let chain = state.live_generation().map(|generation| state.chain(generation)).unwrap_or_default();
+        let cells = state.fields.get(&slot).map(Vec::as_slice).unwrap_or_default();
+        Ok(crate::document::view::shown_cell(cells, &chain, None, &*names)
+            .map_or(FieldKind::Register, |cell| cell.kind()))
+    }
+
+    /// An edit of a register, counter or set as operations.
+    fn plain_edit(
+        &mut self,
+        collection: &str,
+        id: &str,
+        name: &str,
+        kind: FieldKind,
+        edit: Edit,
+    ) -> Result<Vec<FieldOp>, WriteError> {
+        let wrong =
+            |what: &str| WriteError::Invalid { why: format!("{collection}/{id}: {name} is a {kind:?}; {what}") };
+        Ok(match (kind, edit) {
+            (FieldKind::Register, Edit::Set(value)) => vec![FieldOp::Set(value)],
+            (FieldKind::Register, Edit::Clear) => vec![FieldOp::Clear],
+            (FieldKind::Counter, Edit::Increment(0)) => Vec::new(),
+            (FieldKind::Counter, Edit::Increment(amount)) => vec![FieldOp::Add(amount)],
+            (FieldKind::Counter, Edit::Set(Value::Int(to))) => {
+                let now = match self.shown(collection, id, name)? {
+                    Some(Value::Int(now)) => now,
+                    _ => 0,
+                };
+                let amount = to.checked_sub(now).ok_or_else(|| wrong("that is too far from its value"))?;
+                if amount == 0 { Vec::new() } else { vec![FieldOp::Add(amount)] }
+            }
+            (FieldKind::Counter, Edit::Clear) => return Err(wrong("a counter can't be removed; set it to 0")),
+            (FieldKind::Counter, _) => return Err(wrong("set it to an int, or increment it")),
+            (FieldKind::Set, Edit::Add(values)) => non_empty(FieldOp::Include(distinct(values))),
+            (FieldKind::Set, Edit::Remove(values)) => non_empty(FieldOp::Exclude(distinct(values))),
+            (FieldKind::Set, Edit::Clear) => self.move_set(collection, id, name, Vec::new())?,
+            (FieldKind::Set, Edit::Set(Value::List(values))) => self.move_set(collection, id, name, values)?,
+            (FieldKind::Set, _) => return Err(wrong("set it to a list, or add and remove elements")),
+            (FieldKind::Register, _) => return Err(wrong("set or clear it")),
+            (FieldKind::Text | FieldKind::Json, _) => Vec::new(),
+        })
+    }
+
+    fn shown(&mut self, collection: &str, id: &str, name: &str) -> Result<Option<Value>, WriteError> {
+        Ok(self.get(collection, id)?.and_then(|mut document| document.fields.remove(name)))
+    }
+
+    /// The smallest edits that make a set hold exactly `values`.
+    fn move_set(
+        &mut self,
+        collection: &str,
+        id: &str,
+        name: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<FieldOp>, WriteError> {
+        let now = match self.shown(collection, id, name)? {
+            Some(Value::List(now)) => now,
+            _ => Vec::new(),
+        };
+        let wanted = distinct(values);
+        let holds = |list: &[Value], value: &Value| list.iter().any(|other| other.total_cmp(value).is_eq());
+        let gone: Vec<Value> = now.iter().filter(|value| !holds(&wanted, value)).cloned().collect();
+        let new: Vec<Value> = wanted.into_iter().filter(|value| !holds(&now, value)).collect();
+        Ok([FieldOp::Exclude(gone), FieldOp::Include(new)].into_iter().flat_map(non_empty).collect())
+    }
+
+    /// Documents with edits of text or json that are not finished.
+    pub(super) fn pending_documents(&self) -> Vec<(String, DocumentId)> {
+        let names = &self.work.state.names;
+        let changed = self.target.iter().flat_map(|target| &target.overlay.documents);
+        let pending = changed.flat_map(|(collection, documents)| {
+            documents
+                .iter()
+                .filter(|(_, changing)| changing.pending.values().any(|pending| pending.made.is_none()))
+                .filter_map(|(id, _)| Some((names.name(*collection).to_string(), DocumentId::new(id.clone()).ok()?)))
+        });
+        pending.collect()
+    }
+
+    /// Encodes, seals, appends, and writes documents and indexes.
+    fn commit(mut self) -> Result<(), WriteError> {
+        rich_edits::finish_all(&mut self)?;
+        if self.operations.is_empty() {
+            return Ok(());
+        }
+        let Some(mut target) = self.target.take() else { return Ok(()) };
+        let stream = encode_commit(&self.operations).map_err(|error| WriteError::Invalid { why: error.to_string() })?;
+        let space = target.overlay.space;
+        append(&mut self.work, &space, Plane::Data, &stream, &target.key, self.timestamp_ms)?;
+        let changes = target.overlay.take_changes();
+        target.overlay.store(&mut self.work, target.dot)?;
+        let (space, writer) = (self.work.space(&space)?.clone(), self.work.inner.writer);
+        for (chain, change, cell) in changes {
+            rich_changes::record(&mut self.work, &space, &chain, &change, &writer, target.dot.sequence, Some(cell))?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest name of a collection, in bytes.
+pub const COLLECTION_NAME_BYTES_MAX: usize = 256;
+
+fn check_collection(name: &str) -> Result<(), WriteError> {
+    if name.is_empty() || name.len() > COLLECTION_NAME_BYTES_MAX {
+        let why =
+            format!("a collection's name has 1 to {COLLECTION_NAME_BYTES_MAX} bytes, this one has {}", name.len());
+        return Err(WriteError::Invalid { why });
+    }
+    if name.starts_with('$') || name.contains('\0') {
+        let why = format!("{name:?} can't name a collection: names that start with $ are the database's own");
+        return Err(WriteError::Invalid { why });
+    }
+    Ok(())
+}
+
+fn document_id(id: &str) -> Result<DocumentId, WriteError> {
+    DocumentId::new(id).map_err(|error| WriteError::Invalid { why: error.to_string() })
+}
+
+fn kind_of(schema: Option<&Schema>, name: &str) -> Option<FieldKind> {
+    schema?.fields.get(name).map(|field| field.kind)
+}
+
+/// What an insert writes into a cell of that kind.
+fn first_value(kind: FieldKind, value: Value) -> Result<FieldOp, WriteError> {
+    Ok(match (kind, value) {
+        (FieldKind::Counter, Value::Int(start)) => FieldOp::Add(start),
+        (FieldKind::Counter, _) => return Err(WriteError::Invalid { why: "a counter starts with an int".to_owned() }),
+        (FieldKind::Set, Value::List(values)) => FieldOp::Include(distinct(values)),
+        (FieldKind::Set, _) => return Err(WriteError::Invalid { why: "a set starts with a list".to_owned() }),
+        (_, value) => FieldOp::Set(value),
+    })
+}
+
+fn check_against(
+    schema: Option<&Schema>,
+    collection: &str,
+    id: &str,
+    name: &str,
+    edit: &Edit,
+) -> Result<(), WriteError> {
+    let Some(schema) = schema else { return Ok(()) };
+    let checked = match edit {
+        Edit::Set(value) => schema.check_value(name, value),
+        Edit::Add(values) => schema.check_elements(name, values),
+        Edit::Clear => schema.check_clear(name),
+        _ => Ok(()),
+    };
+    checked.map_err(|violation| violation.into_error(collection, id))
+}
+
+/// In the total order, equal values once.
+fn distinct(mut values: Vec<Value>) -> Vec<Value> {
+    values.sort_by(Value::total_cmp);
+    values.dedup_by(|a, b| a.total_cmp(b).is_eq());
+    values
+}
+
+fn non_empty(operation: FieldOp) -> Vec<FieldOp> {
+    match &operation {
+        FieldOp::Include(values) | FieldOp::Exclude(values) if values.is_empty() => Vec::new(),
+        _ => vec![operation],
     }
 }

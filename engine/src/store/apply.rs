@@ -1,0 +1,345 @@
+//! Applying what is held: a commit takes effect when all of it is there, its dependencies are applied, the control
+//! vector it was written under has been evaluated, and the key to open it is held. Until then it is parked.
+
+use super::ReadError;
+use super::append::{applied_root, split_entry, store_order};
+use super::group::Work;
+use super::overlay::Overlay;
+use super::rich_changes;
+use super::state::{SpaceState, entry_key, log_key};
+use super::tables::{Tables, damaged};
+use crate::document::fold::Origin;
+use crate::document::state::Dot;
+use crate::id::{SpaceId, WriterId};
+use crate::log::run::join;
+use crate::log::seal::Opener;
+use crate::log::{Header, Place, Plane, Prefix};
+use crate::operation::{Action, Operation};
+use crate::operation::{StreamError, decode_commit};
+use crate::space::SecretKey;
+
+/// A commit in a log.
+pub(crate) struct Run {
+    /// The sequence number of the first entry.
+    pub first: u64,
+    /// The headers of all its entries.
+    pub headers: Vec<Header>,
+}
+
+impl Run {
+    pub fn end(&self) -> u64 {
+        self.first + self.headers.len() as u64
+    }
+}
+
+/// Why a held commit does not open.
+pub(crate) enum OpenFailure {
+    /// The key is not here; it may come.
+    MissingKey,
+    /// The author is at fault; every replica finds the same.
+    Malformed(String),
+}
+
+/// The commit that starts at `first`, if all of it is within `length`.
+pub(crate) fn run_at(tables: &impl Tables, rows: [u8; 9], first: u64, length: u64) -> Result<Option<Run>, ReadError> {
+    let mut headers = Vec::new();
+    for row in tables.entries().range(&entry_key(rows, first)[..]..&entry_key(rows, length)[..])? {
+        let row = row?;
+        let (header, _) = split_entry(row.key(), row.value()?)?;
+        let header = Header::decode(header).map_err(|_| damaged("entries", row.key()))?;
+        let last = header.last;
+        headers.push(header);
+        if last {
+            return Ok(Some(Run { first, headers }));
+        }
+    }
+    Ok(None)
+}
+
+/// Opens the bodies of a commit and joins them.
+pub(crate) fn open_run(
+    tables: &impl Tables,
+    space: &SpaceState,
+    plane: Plane,
+    writer: &WriterId,
+    rows: [u8; 9],
+    run: &Run,
+    key: Option<&SecretKey>,
+) -> Result<Result<Vec<u8>, OpenFailure>, ReadError> {
+    let epoch = run.headers[0].epoch;
+    let Some(key) = key else { return Ok(Err(OpenFailure::MissingKey)) };
+    if key.epoch_id() != epoch {
+        // The control plane has one key for ever; a data key was looked up by this id.
+        return Ok(Err(OpenFailure::Malformed("the control plane is sealed under another key".to_owned())));
+    }
+    let mut opener = Opener::new();
+    let mut chunks = Vec::with_capacity(run.headers.len());
+    for (sequence, header) in (run.first..).zip(&run.headers) {
+        let row_key = entry_key(rows, sequence);
+        let row = tables.entries().get(&row_key)?.ok_or_else(|| damaged("entries", &row_key))?;
+        let (header_bytes, body) = split_entry(&row_key, &row)?;
+        let place = Place { space: space.id, plane, writer: *writer, sequence };
+        match opener.open(&place, header, header_bytes, body, key) {
+            Ok(chunk) => chunks.push(chunk),
+            Err(error) => return Ok(Err(OpenFailure::Malformed(error.to_string()))),
+        }
+    }
+    Ok(join(plane, chunks).map_err(|error| OpenFailure::Malformed(error.to_string())))
+}
+
+/// Applies everything in a space that is ready, until nothing more is. Gives how many commits were applied.
+pub(crate) fn apply_ready(work: &mut Work<'_>, space: &SpaceId) -> Result<u64, ReadError> {
+    let mut applied = 0;
+    for plane in [Plane::Control, Plane::Data] {
+        loop {
+            let before = applied;
+            let waiting: Vec<WriterId> = work
+                .space(space)?
+                .logs(plane)
+                .iter()
+                .filter(|(_, log)| log.applied < log.length())
+                .map(|(writer, _)| *writer)
+                .collect();
+            for writer in waiting {
+                while apply_next(work, space, plane, &writer)? {
+                    applied += 1;
+                }
+            }
+            if applied == before {
+                break;
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// What a ready commit comes to.
+enum Outcome {
+    /// It waits.
+    Parked,
+    /// It counts for nothing, on every replica alike.
+    Void(String),
+    Control,
+    Data(Vec<Operation>, Vec<rich_changes::Change>),
+}
+
+/// Applies the next commit of a log. False: there is none, or it has to wait.
+fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId) -> Result<bool, ReadError> {
+    let space = work.space(id)?.clone();
+    let Some(log) = space.log(plane, writer) else { return Ok(false) };
+    let rows = log_key(space.slot, plane, log.slot);
+    let Some(run) = run_at(&work.tables, rows, log.applied, log.length())? else { return Ok(false) };
+    let outcome = judge(work, &space, plane, writer, rows, &run)?;
+    if matches!(outcome, Outcome::Parked) {
+        return Ok(false);
+    }
+    *work.dirty = true;
+    let bytes = run_bytes(work, rows, &run)?;
+    let (past, control) = lists(work, &run)?;
+    let log = work.log_mut(id, plane, writer)?;
+    let slot = log.slot;
+    let first = log.applied;
+    log.applied = run.end();
+    log.parked_bytes = log.parked_bytes.saturating_sub(bytes);
+    log.past.extend(past);
+    log.control.extend(control);
+    let past = log.past.clone();
+    match outcome {
+        Outcome::Data(operations, changes) => {
+            let dot = Dot { writer: slot, sequence: first };
+            let saw = |other: Dot| {
+                if other.writer == slot {
+                    other.sequence <= first
+                } else {
+                    past.get(&other.writer).is_some_and(|length| *length > other.sequence)
+                }
+            };
+            let origin = Origin { dot, timestamp_ms: run.headers[0].timestamp_ms, saw: &saw };
+            let mut overlay = Overlay::new(*id);
+            for operation in &operations {
+                overlay.fold(work, operation, &origin)?;
+            }
+            overlay.store(work, dot)?;
+            for change in &changes {
+                record_change(work, id, writer, first, change)?;
+            }
+        }
+        Outcome::Void(why) => {
+            work.tables.voids.insert(&entry_key(rows, first), why.as_bytes())?;
+            work.space_mut(id)?.voids += 1;
+        }
+        Outcome::Control | Outcome::Parked => {}
+    }
+    let space = work.space_mut(id)?;
+    let number = space.applied_commits[plane as usize];
+    space.applied_commits[plane as usize] += 1;
+    let space_slot = space.slot;
+    store_order(&mut work.tables, space_slot, plane, number, slot, first)?;
+    work.changed.counters.insert(*id);
+    work.changed.spaces.insert((*id, plane));
+    Ok(true)
+}
+
+/// Decides what becomes of a complete commit, from the cheapest question to the dearest.
+fn judge(
+    work: &mut Work<'_>,
+    space: &SpaceState,
+    plane: Plane,
+    writer: &WriterId,
+    rows: [u8; 9],
+    run: &Run,
+) -> Result<Outcome, ReadError> {
+    for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
+        let applied = space.log(plane, other).map_or(0, |log| log.applied);
+        if applied < prefix.length {
+            return Ok(Outcome::Parked);
+        }
+        if applied_root(&work.tables, space, plane, other, prefix.length)? != prefix.root {
+            return Ok(Outcome::Void(format!("it depends on another history of {other}")));
+        }
+        if !ends_commit(work, space, plane, other, prefix.length)? {
+            return Ok(Outcome::Void(format!("it depends on a part of a commit of {other}")));
+        }
+    }
+    let table = &space.table;
+    if plane == Plane::Control {
+        return Ok(match open_run(&work.tables, space, plane, writer, rows, run, table.control_key.as_ref())? {
+            Ok(_) => Outcome::Control,
+            Err(OpenFailure::MissingKey) => Outcome::Parked,
+            Err(OpenFailure::Malformed(why)) => Outcome::Void(why),
+        });
+    }
+    for (other, prefix) in run.headers.iter().flat_map(|header| &header.control) {
+        if table.control.length(other) < prefix.length {
+            return Ok(Outcome::Parked);
+        }
+        if applied_root(&work.tables, space, Plane::Control, other, prefix.length)? != prefix.root {
+            return Ok(Outcome::Void(format!("it was written under another control history of {other}")));
+        }
+    }
+    if let Some(why) = lacks_authority(space, writer, run) {
+        return Ok(Outcome::Void(why));
+    }
+    let key = table.epochs.get(&run.headers[0].epoch);
+    let stream = match open_run(&work.tables, space, plane, writer, rows, run, key)? {
+        Ok(stream) => stream,
+        Err(OpenFailure::MissingKey) => return Ok(Outcome::Parked),
+        Err(OpenFailure::Malformed(why)) => return Ok(Outcome::Void(why)),
+    };
+    let operations = match decode_commit(&stream) {
+        Ok(operations) => operations,
+        Err(StreamError::Unknown { .. }) => return Ok(Outcome::Parked),
+        Err(error) => return Ok(Outcome::Void(error.to_string())),
+    };
+    let vector_total = past_total(space, writer, run) + run.first;
+    if let Some(why) = malformed(space, writer, &operations, vector_total) {
+        return Ok(Outcome::Void(why));
+    }
+    Ok(match rich_changes::check(work, space, writer, run, &operations)? {
+        Ok(changes) => Outcome::Data(operations, changes),
+        Err(why) => Outcome::Void(why),
+    })
+}
+
+/// Why the author of a commit had no right to write it, if so.
+pub(crate) fn lacks_authority(space: &SpaceState, writer: &WriterId, run: &Run) -> Option<String> {
+    let Some(authority) = space.table.devices.get(&writer.device) else {
+        return Some(format!("device {} is not a member", writer.device));
+    };
+    if authority.rank < crate::space::Rank::Writer {
+        return Some(format!("device {} may not write", writer.device));
+    }
+    (run.end() > authority.effective_length(writer.incarnation)).then(|| format!("{writer} was removed before"))
+}
+
+/// The sum of the lengths of a commit's vector, its writer's own log not counted.
+fn past_total(space: &SpaceState, writer: &WriterId, run: &Run) -> u64 {
+    let mut past = space.log(Plane::Data, writer).map(|log| log.past.clone()).unwrap_or_default();
+    for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
+        if let Some(log) = space.log(Plane::Data, other) {
+            past.insert(log.slot, prefix.length);
+        }
+    }
+    past.values().sum()
+}
+
+/// Why a commit counts for nothing although its author may write, if so. Decided from the commit and its past alone.
+fn malformed(space: &SpaceState, writer: &WriterId, operations: &[Operation], vector_total: u64) -> Option<String> {
+    let rank = space.table.devices.get(&writer.device).map(|authority| authority.rank);
+    operations.iter().find_map(|operation| {
+        let at = || format!("{}/{}", operation.collection, operation.id);
+        if rank < Some(operation.least_rank()) {
+            return Some(format!("{}: needs rank {:?}", at(), operation.least_rank()));
+        }
+        if operation.generation > vector_total + 1 {
+            return Some(format!("{}: generation {} is out of reach", at(), operation.generation));
+        }
+        match operation.action {
+            Action::Restore { continues } if continues >= operation.generation => {
+                Some(format!("{}: generation {} can't continue {continues}", at(), operation.generation))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Brings a change of text or json into its cell's rows.
+fn record_change(
+    work: &mut Work<'_>,
+    id: &SpaceId,
+    writer: &WriterId,
+    sequence: u64,
+    change: &rich_changes::Change,
+) -> Result<(), ReadError> {
+    let space = work.space(id)?.clone();
+    let key = super::records::document_key(change.collection, space.slot, &change.id);
+    let state = super::records::load_state(&work.tables, &key)?.unwrap_or_default();
+    let chain = state.chain(change.generation);
+    rich_changes::record(work, &space, &chain, change, writer, sequence, None).map_err(|error| match error {
+        super::WriteError::Read(error) => error,
+        other => super::tables::storage(other),
+    })
+}
+
+fn ends_commit(
+    work: &Work<'_>,
+    space: &SpaceState,
+    plane: Plane,
+    writer: &WriterId,
+    length: u64,
+) -> Result<bool, ReadError> {
+    let Some(log) = space.log(plane, writer) else { return Ok(false) };
+    if length == log.applied {
+        return Ok(true);
+    }
+    let key = entry_key(log_key(space.slot, plane, log.slot), length - 1);
+    let row = work.tables.entries.get(&key)?.ok_or_else(|| damaged("entries", &key))?;
+    let (header, _) = split_entry(&key, &row)?;
+    Ok(Header::decode(header).map_err(|_| damaged("entries", &key))?.last)
+}
+
+fn run_bytes(work: &Work<'_>, rows: [u8; 9], run: &Run) -> Result<u64, ReadError> {
+    let mut bytes = 0;
+    for sequence in run.first..run.end() {
+        let key = entry_key(rows, sequence);
+        bytes += work.tables.entries.get(&key)?.ok_or_else(|| damaged("entries", &key))?.len() as u64;
+    }
+    Ok(bytes)
+}
+
+type Lengths = Vec<(u32, u64)>;
+
+/// The lists of a commit with writers as slots.
+fn lists(work: &mut Work<'_>, run: &Run) -> Result<(Lengths, Lengths), ReadError> {
+    let mut slots = |list: &mut dyn Iterator<Item = &(WriterId, Prefix)>| {
+        list.map(|(writer, prefix)| {
+            let slot = super::names::intern_writer(&mut work.state.names, &mut work.tables, writer)?;
+            Ok((slot, prefix.length))
+        })
+        .collect::<Result<Lengths, ReadError>>()
+    };
+    Ok((
+        slots(&mut run.headers.iter().flat_map(|header| &header.dependencies))?,
+        slots(&mut run.headers.iter().flat_map(|header| &header.control))?,
+    ))
+}

@@ -1,0 +1,166 @@
+//! Logs and vectors for the sync session. Only what is durable is shown: nothing leaves the device before.
+
+use super::append::{TreeRows, applied_root, split_entry};
+use super::apply::{OpenFailure, open_run, run_at};
+use super::state::{SpaceState, entry_key, log_key, order_key};
+use super::tables::damaged;
+use super::{ControlCommit, Inner, LogBatch, LoggedEntry, Published, ReadError, SignedHead};
+use crate::codec::Reader;
+use crate::id::{SpaceId, WriterId};
+use crate::log::tree::consistency_proof;
+use crate::log::{Plane, Prefix, VersionVector};
+
+fn space<'p>(published: &'p Published, space: &SpaceId) -> Result<&'p SpaceState, ReadError> {
+    published.durable.spaces.get(space).map(|space| &**space).ok_or(ReadError::UnknownSpace { space: *space })
+}
+
+pub(crate) fn vector(inner: &Inner, id: &SpaceId, plane: Plane) -> Result<VersionVector, ReadError> {
+    Ok(space(&inner.published(), id)?.vector(plane))
+}
+
+pub(crate) fn applied(inner: &Inner, id: &SpaceId, plane: Plane) -> Result<VersionVector, ReadError> {
+    let published = inner.published();
+    let space = space(&published, id)?;
+    let mut vector = VersionVector::default();
+    for (writer, log) in space.logs(plane) {
+        let root = applied_root(&published.tables, space, plane, writer, log.applied)?;
+        vector.set(*writer, Prefix { length: log.applied, root });
+    }
+    Ok(vector)
+}
+
+pub(crate) fn read_log(
+    published: &Published,
+    id: &SpaceId,
+    plane: Plane,
+    writer: &WriterId,
+    from: u64,
+    max_bytes: usize,
+) -> Result<Option<LogBatch>, ReadError> {
+    let tables = &published.tables;
+    let space = space(published, id)?;
+    let Some(log) = space.log(plane, writer).filter(|log| from < log.head) else { return Ok(None) };
+    let rows = log_key(space.slot, plane, log.slot);
+    let mut entries: Vec<LoggedEntry> = Vec::new();
+    let mut bytes = 0;
+    let mut end: Option<(u64, [u8; 64])> = None;
+    for row in tables.heads.range(&entry_key(rows, from + 1)[..]..=&entry_key(rows, log.head)[..])? {
+        let row = row?;
+        let wrong = || damaged("heads", row.key());
+        let (_, length) = row.key().split_last_chunk::<8>().ok_or_else(wrong)?;
+        let length = u64::from_be_bytes(*length);
+        let signature = row.value()?.try_into().map_err(|_| wrong())?;
+        let already = entries.len();
+        let start = from + already as u64;
+        for row in tables.entries.range(&entry_key(rows, start)[..]..&entry_key(rows, length)[..])? {
+            let row = row?;
+            let (header, body) = split_entry(row.key(), row.value()?)?;
+            bytes += header.len() + body.len();
+            if end.is_some() && bytes > max_bytes {
+                break;
+            }
+            entries.push(LoggedEntry { header: header.to_vec(), body: body.to_vec() });
+        }
+        if from + entries.len() as u64 != length {
+            entries.truncate(already);
+            break;
+        }
+        end = Some((length, signature));
+        if bytes >= max_bytes {
+            break;
+        }
+    }
+    let Some((length, signature)) = end else { return Err(tables.entries.damaged(&entry_key(rows, from))) };
+    let root = applied_root(tables, space, plane, writer, length)?;
+    let head = SignedHead { prefix: Prefix { length, root }, signature };
+    Ok(Some(LogBatch { space: *id, plane, writer: *writer, from, entries, head }))
+}
+
+pub(crate) fn prefix_at(
+    inner: &Inner,
+    id: &SpaceId,
+    plane: Plane,
+    writer: &WriterId,
+    length: u64,
+) -> Result<Option<Prefix>, ReadError> {
+    let published = inner.published();
+    let space = space(&published, id)?;
+    if space.log(plane, writer).is_none_or(|log| log.length() < length) {
+        return Ok(None);
+    }
+    let root = applied_root(&published.tables, space, plane, writer, length)?;
+    Ok(Some(Prefix { length, root }))
+}
+
+pub(crate) fn prefix_proof(
+    inner: &Inner,
+    id: &SpaceId,
+    plane: Plane,
+    writer: &WriterId,
+    old: u64,
+    new: u64,
+) -> Result<Option<Vec<[u8; 32]>>, ReadError> {
+    let published = inner.published();
+    let space = space(&published, id)?;
+    let Some(log) = space.log(plane, writer).filter(|log| old <= new && new <= log.length()) else { return Ok(None) };
+    let rows = TreeRows { rows: &published.tables.tree, log: log_key(space.slot, plane, log.slot) };
+    consistency_proof(&rows, old, new).map(Some)
+}
+
+pub(crate) fn applied_order(
+    published: &Published,
+    id: &SpaceId,
+    plane: Plane,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<(u64, WriterId, u64)>, ReadError> {
+    let space = space(published, id)?;
+    let end = space.applied_commits[plane as usize];
+    let mut order = Vec::new();
+    let (first, last) = (order_key(space.slot, plane, from), order_key(space.slot, plane, end));
+    for row in published.tables.order.range(&first[..]..&last[..])?.take(limit) {
+        let row = row?;
+        let wrong = || damaged("order", row.key());
+        let (_, number) = row.key().split_last_chunk::<8>().ok_or_else(wrong)?;
+        let mut reader = Reader::new(row.value()?);
+        let slot = reader.varint().ok().and_then(|slot| u32::try_from(slot).ok()).ok_or_else(wrong)?;
+        let first = reader.varint().map_err(|_| wrong())?;
+        let writer = *published.durable.names.writer_at(slot).ok_or_else(wrong)?;
+        order.push((u64::from_be_bytes(*number), writer, first));
+    }
+    Ok(order)
+}
+
+pub(crate) fn control_commits(inner: &Inner, id: &SpaceId) -> Result<Vec<ControlCommit>, ReadError> {
+    let published = inner.published();
+    let space = space(&published, id)?;
+    let key = space.table.control_key.as_ref();
+    let mut commits = Vec::new();
+    let mut pasts: std::collections::BTreeMap<WriterId, VersionVector> = std::collections::BTreeMap::new();
+    for (_, writer, first) in applied_order(&published, id, Plane::Control, 0, usize::MAX)? {
+        let log = space.log(Plane::Control, &writer).ok_or_else(|| damaged("order", &writer.to_bytes()))?;
+        let rows = log_key(space.slot, Plane::Control, log.slot);
+        let run = run_at(&published.tables, rows, first, log.length())?.ok_or_else(|| damaged("entries", &rows))?;
+        let body = match open_run(&published.tables, space, Plane::Control, &writer, rows, &run, key)? {
+            Ok(body) => body,
+            Err(OpenFailure::Malformed(_)) => continue,
+            Err(OpenFailure::MissingKey) => break,
+        };
+        let past = pasts.entry(writer).or_default();
+        for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
+            past.set(*other, *prefix);
+        }
+        if first > 0 {
+            let root = applied_root(&published.tables, space, Plane::Control, &writer, first)?;
+            past.set(writer, Prefix { length: first, root });
+        }
+        commits.push(ControlCommit {
+            writer,
+            sequence: first,
+            timestamp_ms: run.headers[0].timestamp_ms,
+            past: past.clone(),
+            body,
+        });
+    }
+    Ok(commits)
+}

@@ -1,0 +1,92 @@
+//! Document records: their keys, how they are read and written, and what of them readers are shown.
+
+use std::collections::BTreeMap;
+
+use super::ReadError;
+use super::names::Names;
+use super::state::{DeclaredSchema, SpaceState};
+use super::tables::Tables;
+use crate::document::state::{Cell, DocumentState};
+use crate::document::view::{self, Shown};
+use crate::id::DocumentId;
+use crate::operation::FieldKind;
+use crate::value::{Fields, Value};
+
+/// The key of a document's record: collection slot, space slot, id.
+pub(crate) fn document_key(collection: u32, space: u32, id: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(8 + id.len());
+    key.extend_from_slice(&collection.to_be_bytes());
+    key.extend_from_slice(&space.to_be_bytes());
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// The document's state; empty when nothing has named it.
+pub(crate) fn load_state(tables: &impl Tables, key: &[u8]) -> Result<Option<DocumentState>, ReadError> {
+    let Some(row) = tables.documents().get(key)? else { return Ok(None) };
+    DocumentState::decode(&row).map(Some).map_err(|_| tables.documents().damaged(key))
+}
+
+/// How a document is shown: its schema's kinds, and where text and json come from.
+pub(crate) struct Showing<'a> {
+    pub names: &'a Names,
+    pub schema: Option<&'a DeclaredSchema>,
+    /// `None`: text and json are left out.
+    pub rich: Option<&'a dyn RichReader>,
+}
+
+/// Gives the content of text and json cells.
+pub(crate) trait RichReader {
+    /// What the cell of `field` holds in the union of the generations of `chain`.
+    fn rich(&self, field: u32, kind: FieldKind, chain: &[u64]) -> Result<Value, ReadError>;
+}
+
+impl Showing<'_> {
+    /// The value that readers see of one field's cells in `chain`.
+    pub fn field(&self, slot: u32, cells: &[Cell], chain: &[u64]) -> Result<Option<Value>, ReadError> {
+        let declared = self.declared(slot);
+        let Some(cell) = view::shown_cell(cells, chain, declared, self.names) else { return Ok(None) };
+        self.cell(slot, cell, chain)
+    }
+
+    /// The value that one cell has in `chain`, shown or not.
+    pub fn cell(&self, slot: u32, cell: &Cell, chain: &[u64]) -> Result<Option<Value>, ReadError> {
+        match view::show(cell, chain, self.names) {
+            Some(Shown::Value(value)) => Ok(Some(value)),
+            Some(Shown::Rich(kind)) => self.rich.map(|rich| rich.rich(slot, kind, chain)).transpose(),
+            None => Ok(None),
+        }
+    }
+
+    /// The kind that the schema declares for a field.
+    pub fn declared(&self, slot: u32) -> Option<FieldKind> {
+        let schema = self.schema?;
+        schema.schema.fields.get(&**self.names.name(slot)).map(|field| field.kind)
+    }
+
+    /// All fields that readers see in the live generation, and whether any is in conflict; `None`: the document is not alive.
+    pub fn live(&self, state: &DocumentState) -> Result<Option<(u64, Fields, bool)>, ReadError> {
+        let Some(generation) = state.live_generation() else { return Ok(None) };
+        let chain = state.chain(generation);
+        let mut fields = BTreeMap::new();
+        let mut conflicted = !state.edited_while_deleted(&chain).is_empty();
+        for (slot, cells) in &state.fields {
+            if let Some(value) = self.field(*slot, cells, &chain)? {
+                fields.insert(self.names.name(*slot).to_string(), value);
+            }
+            conflicted |= view::conflicted(cells, &chain);
+        }
+        Ok(Some((generation, fields, conflicted)))
+    }
+}
+
+/// The schema of a collection in a space.
+pub(crate) fn schema_of(space: &SpaceState, collection: u32) -> Option<&DeclaredSchema> {
+    space.schemas.get(&collection).map(|schema| &**schema)
+}
+
+/// A document id from a stored key.
+pub(crate) fn id_of(key: &[u8]) -> Option<DocumentId> {
+    let id = std::str::from_utf8(key.get(8..)?).ok()?;
+    DocumentId::new(id).ok()
+}

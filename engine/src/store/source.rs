@@ -1,0 +1,350 @@
+//! Documents and index rows as queries read them: of a snapshot, or of the storage transaction that a transaction runs in.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use super::ReadError;
+use super::indexing::{index_prefix, split_row};
+use super::overlay::Overlay;
+use super::records::{RichReader, Showing, document_key, id_of, schema_of};
+use super::rich_cells::StoredCells;
+use super::state::{SpaceState, State};
+use super::tables::{Tables, after_prefix};
+use crate::document::Document;
+use crate::document::record::LazyState;
+use crate::document::state::DocumentState;
+use crate::id::{DocumentId, SpaceId};
+use crate::query::source::{self, Candidate, Flow, Place, Reading, Source, Visit, VisitRow};
+use crate::schema::{Index, SCHEMAS};
+use crate::value::{Fields, Value};
+
+/// A consistent view: tables, and the state in memory that belongs to them.
+pub(crate) struct View<'a, T> {
+    pub tables: &'a T,
+    pub state: &'a State,
+    pub cells: &'a crate::rich::Cache,
+    /// What the running transaction changed.
+    pub overlay: Option<&'a Overlay>,
+    /// Whether the tables are those of a read transaction: only what is committed may be cached.
+    pub committed: bool,
+}
+
+impl<'a, T: Tables> View<'a, T> {
+    pub fn space(&self, id: &SpaceId) -> Result<&'a SpaceState, ReadError> {
+        self.state.spaces.get(id).map(|space| &**space).ok_or(ReadError::UnknownSpace { space: *id })
+    }
+
+    pub fn cells_of(&self, space: &'a SpaceState, collection: u32, id: &'a str) -> StoredCells<'a, T> {
+        StoredCells {
+            tables: self.tables,
+            names: &self.state.names,
+            cache: self.cells,
+            space,
+            collection,
+            id,
+            committed: self.committed,
+        }
+    }
+
+    /// The document's state, changes of the running transaction included.
+    pub fn document_state(
+        &self,
+        space: &SpaceState,
+        collection: u32,
+        id: &str,
+    ) -> Result<Option<DocumentState>, ReadError> {
+        if let Some(changing) = self.changing(space, collection).and_then(|changing| changing.get(id)) {
+            return Ok(Some(changing.state.clone()));
+        }
+        super::records::load_state(self.tables, &document_key(collection, space.slot, id))
+    }
+
+    fn changing(
+        &self,
+        space: &SpaceState,
+        collection: u32,
+    ) -> Option<&'a BTreeMap<Box<str>, super::overlay::Changing>> {
+        self.overlay.filter(|overlay| overlay.space == space.id)?.documents.get(&collection)
+    }
+
+    /// Everything readers see of a document; `None` when it is not alive.
+    pub fn document(
+        &self,
+        space: &'a SpaceState,
+        collection: u32,
+        id: &str,
+        state: &DocumentState,
+    ) -> Result<Option<Document>, ReadError> {
+        let cells = self.cells_of(space, collection, id);
+        let pending = self.changing(space, collection).and_then(|changing| changing.get(id));
+        let rich: &dyn RichReader = match pending {
+            Some(changing) => &super::rich_cells::PendingCells { changing, stored: cells },
+            None => &cells,
+        };
+        let showing = Showing { names: &self.state.names, schema: schema_of(space, collection), rich: Some(rich) };
+        let Some((generation, fields, conflicted)) = showing.live(state)? else { return Ok(None) };
+        Ok(Some(Document {
+            space: space.id,
+            collection: self.state.names.name(collection).to_string(),
+            id: DocumentId::new(id).map_err(|_| super::tables::damaged("documents", id.as_bytes()))?,
+            generation,
+            fields,
+            conflicted,
+        }))
+    }
+
+    fn slots(&self, place: Place<'_>) -> Result<Option<(&'a SpaceState, u32)>, ReadError> {
+        let space = self.space(place.space)?;
+        Ok(self.state.names.slot(place.collection).map(|collection| (space, collection)))
+    }
+
+    fn visit_row(
+        &self,
+        space: &'a SpaceState,
+        collection: u32,
+        key: &[u8],
+        row: &[u8],
+        reading: &Reading<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Flow {
+        let wrong = || self.tables.documents().damaged(key);
+        let id = std::str::from_utf8(key.get(8..).unwrap_or_default()).map_err(|_| wrong())?;
+        let state = LazyState::new(row).map_err(|_| wrong())?;
+        let Some(generation) = state.outline.live_generation() else { return Ok(ControlFlow::Continue(())) };
+        let chain = state.outline.chain(generation);
+        visit(&Stored { view: self, space, collection, id, key, state, chain, generation, reading })
+    }
+}
+
+/// A stored document of which a query decodes what it asks for.
+struct Stored<'v, 'a, T> {
+    view: &'v View<'a, T>,
+    space: &'a SpaceState,
+    collection: u32,
+    id: &'v str,
+    key: &'v [u8],
+    state: LazyState<'v>,
+    chain: Vec<u64>,
+    generation: u64,
+    reading: &'v Reading<'v>,
+}
+
+impl<T: Tables> Stored<'_, '_, T> {
+    fn value(&self, slot: u32) -> Result<(Option<Value>, bool), ReadError> {
+        let cells = self.state.cells(slot).map_err(|_| self.view.tables.documents().damaged(self.key))?;
+        let stored = StoredCells {
+            tables: self.view.tables,
+            names: &self.view.state.names,
+            cache: self.view.cells,
+            space: self.space,
+            collection: self.collection,
+            id: self.id,
+            committed: self.view.committed,
+        };
+        let showing = Showing {
+            names: &self.view.state.names,
+            schema: schema_of(self.space, self.collection),
+            rich: Some(&stored),
+        };
+        let conflicted = crate::document::view::conflicted(&cells, &self.chain);
+        Ok((showing.field(slot, &cells, &self.chain)?, conflicted))
+    }
+}
+
+impl<T: Tables> Candidate for Stored<'_, '_, T> {
+    fn id(&self) -> &str {
+        self.id
+    }
+
+    fn field(&self, position: usize) -> Result<Option<Cow<'_, Value>>, ReadError> {
+        let name = self.reading.fields.get(position).map(String::as_str).unwrap_or_default();
+        let Some(slot) = self.view.state.names.slot(name) else { return Ok(None) };
+        Ok(self.value(slot)?.0.map(Cow::Owned))
+    }
+
+    fn document(&self) -> Result<Document, ReadError> {
+        let names = &self.view.state.names;
+        let wanted = |name: &str| self.reading.select.is_none_or(|select| select.iter().any(|field| field == name));
+        let mut fields = Fields::new();
+        let mut conflicted = false;
+        let slots: Vec<u32> = self.state.slots().collect();
+        for slot in slots {
+            let name = names.name(slot);
+            if !wanted(name) {
+                continue;
+            }
+            let (value, several) = self.value(slot)?;
+            conflicted |= several;
+            if let Some(value) = value {
+                fields.insert(name.to_string(), value);
+            }
+        }
+        Ok(Document {
+            space: self.space.id,
+            collection: names.name(self.collection).to_string(),
+            id: id_of(self.key).ok_or_else(|| self.view.tables.documents().damaged(self.key))?,
+            generation: self.generation,
+            fields,
+            conflicted,
+        })
+    }
+}
+
+impl<T: Tables> Source for View<'_, T> {
+    fn spaces(&self, collection: &str, named: Option<&[SpaceId]>) -> Result<Vec<SpaceId>, ReadError> {
+        if let Some(named) = named {
+            let mut spaces = named.to_vec();
+            spaces.sort_unstable();
+            spaces.dedup();
+            spaces.iter().try_for_each(|space| self.space(space).map(|_| ()))?;
+            return Ok(spaces);
+        }
+        let Some(slot) = self.state.names.slot(collection) else {
+            return Ok(self.overlay.map(|overlay| overlay.space).into_iter().collect());
+        };
+        let holds = |space: &SpaceState| {
+            space.counts.contains_key(&slot) || self.overlay.is_some_and(|overlay| overlay.space == space.id)
+        };
+        Ok(self.state.spaces.values().filter(|space| holds(space)).map(|space| space.id).collect())
+    }
+
+    fn indexes(&self, place: Place<'_>) -> Result<BTreeMap<String, Index>, ReadError> {
+        let Some((space, collection)) = self.slots(place)? else { return Ok(BTreeMap::new()) };
+        Ok(schema_of(space, collection).map(|declared| declared.schema.indexes.clone()).unwrap_or_default())
+    }
+
+    fn scan(
+        &self,
+        place: Place<'_>,
+        ids: (Bound<&str>, Bound<&str>),
+        descending: bool,
+        reading: &Reading<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ReadError> {
+        let Some((space, collection)) = self.slots(place)? else { return Ok(()) };
+        let prefix = document_key(collection, space.slot, "");
+        let key = |id: &str| document_key(collection, space.slot, id);
+        let lower = match ids.0 {
+            Bound::Included(id) => Bound::Included(key(id)),
+            Bound::Excluded(id) => Bound::Excluded(key(id)),
+            Bound::Unbounded => Bound::Included(prefix.clone()),
+        };
+        let upper = match ids.1 {
+            Bound::Included(id) => Bound::Included(key(id)),
+            Bound::Excluded(id) => Bound::Excluded(key(id)),
+            Bound::Unbounded => after_prefix(&prefix).map_or(Bound::Unbounded, Bound::Excluded),
+        };
+        if is_empty(&lower, &upper) {
+            return Ok(());
+        }
+        let range = (as_slice(&lower), as_slice(&upper));
+        let mut rows = self.tables.documents().range(range)?;
+        while let Some(row) = if descending { rows.next_back() } else { rows.next() } {
+            let row = row?;
+            if self.visit_row(space, collection, row.key(), row.value()?, reading, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn lookup(
+        &self,
+        place: Place<'_>,
+        id: &str,
+        reading: &Reading<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ReadError> {
+        let Some((space, collection)) = self.slots(place)? else { return Ok(()) };
+        let key = document_key(collection, space.slot, id);
+        if let Some(row) = self.tables.documents().get(&key)? {
+            let _ = self.visit_row(space, collection, &key, &row, reading, visit)?;
+        }
+        Ok(())
+    }
+
+    fn index_scan(
+        &self,
+        place: Place<'_>,
+        index: &str,
+        rows: (Bound<&[u8]>, Bound<&[u8]>),
+        descending: bool,
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), ReadError> {
+        let Some((space, collection)) = self.slots(place)? else { return Ok(()) };
+        let declared = schema_of(space, collection);
+        let Some(slot) = declared.and_then(|declared| declared.index_slots.get(index)) else { return Ok(()) };
+        let prefix = index_prefix(*slot, space.slot);
+        let key = |row: &[u8]| [&prefix[..], row].concat();
+        let lower = match rows.0 {
+            Bound::Included(row) => Bound::Included(key(row)),
+            Bound::Excluded(row) => Bound::Excluded(key(row)),
+            Bound::Unbounded => Bound::Included(prefix.to_vec()),
+        };
+        let upper = match rows.1 {
+            Bound::Included(row) => Bound::Included(key(row)),
+            Bound::Excluded(row) => Bound::Excluded(key(row)),
+            Bound::Unbounded => after_prefix(&prefix).map_or(Bound::Unbounded, Bound::Excluded),
+        };
+        if is_empty(&lower, &upper) {
+            return Ok(());
+        }
+        let table = self.tables.indexes();
+        let mut found = table.range((as_slice(&lower), as_slice(&upper)))?;
+        while let Some(row) = if descending { found.next_back() } else { found.next() } {
+            let row = row?;
+            let (entry, id) = split_row(row.key(), row.value()?).ok_or_else(|| table.damaged(row.key()))?;
+            if visit(entry, id)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn overlay(&self, place: Place<'_>) -> Result<Option<Cow<'_, source::Overlay>>, ReadError> {
+        let Some((space, collection)) = self.slots(place)? else { return Ok(None) };
+        let Some(changing) = self.changing(space, collection) else { return Ok(None) };
+        let mut overlay = source::Overlay::new();
+        for (id, changing) in changing {
+            overlay.insert(id.to_string(), self.document(space, collection, id, &changing.state)?);
+        }
+        Ok(Some(Cow::Owned(overlay)))
+    }
+}
+
+/// redb panics on a range that ends before it starts.
+fn is_empty(lower: &Bound<Vec<u8>>, upper: &Bound<Vec<u8>>) -> bool {
+    match (lower, upper) {
+        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
+        (Bound::Included(lower) | Bound::Excluded(lower), Bound::Included(upper) | Bound::Excluded(upper)) => {
+            lower >= upper
+        }
+        _ => false,
+    }
+}
+
+fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
+}
+
+impl<T: Tables> View<'_, T> {
+    /// The collections that hold documents or have a schema, the database's own not included.
+    pub fn collections(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .state
+            .spaces
+            .values()
+            .flat_map(|space| {
+                let counted = space.counts.iter().filter(|(_, count)| **count > 0).map(|(slot, _)| *slot);
+                counted.chain(space.schemas.keys().copied())
+            })
+            .map(|slot| self.state.names.name(slot).to_string())
+            .filter(|name| !name.starts_with('$'))
+            .collect();
+        names.sort();
+        names.dedup();
+        debug_assert!(!names.iter().any(|name| name == SCHEMAS));
+        names
+    }
+}

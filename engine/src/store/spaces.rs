@@ -1,0 +1,128 @@
+//! Spaces, their effective tables, the home space, and local records.
+
+use std::sync::Arc;
+
+use super::apply::apply_ready;
+use super::group::Work;
+use super::records::document_key;
+use super::state::{self, SpaceState};
+use super::tables::storage;
+use super::{Inner, ReadError, WriteError};
+use crate::id::SpaceId;
+use crate::log::Plane;
+use crate::space::EffectiveTable;
+
+pub(crate) const HOME_KEY: &[u8] = b"home";
+
+pub(crate) fn set_home(inner: &Inner, space: SpaceId) -> Result<(), WriteError> {
+    inner.write(true, |mut work| {
+        work.space(&space)?;
+        *work.dirty = true;
+        work.tables.meta.insert(HOME_KEY, space.as_bytes())?;
+        work.state.home = Some(space);
+        Ok(())
+    })
+}
+
+pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -> Result<(), WriteError> {
+    if inner.published().state.spaces.get(&id).is_some_and(|space| *space.table == table) {
+        return Ok(());
+    }
+    inner.write(true, |mut work| {
+        *work.dirty = true;
+        if !work.state.spaces.contains_key(&id) {
+            let slot = u32::try_from(work.state.spaces.len()).map_err(|_| storage("too many spaces"))?;
+            work.state.spaces.insert(id, Arc::new(SpaceState::new(id, slot)));
+        }
+        let old = std::mem::replace(&mut work.space_mut(&id)?.table, Arc::new(table));
+        let space = work.space(&id)?.clone();
+        state::save_table(&mut work.tables, &space)?;
+        work.changed.counters.insert(id);
+        work.changed.spaces.insert((id, Plane::Control));
+        if changes_validity(&space, &old) {
+            refold(&mut work, &id)?;
+        }
+        apply_ready(&mut work, &id)?;
+        Ok(())
+    })
+}
+
+/// Whether the new table decides otherwise about any commit that is already applied.
+fn changes_validity(space: &SpaceState, old: &EffectiveTable) -> bool {
+    space.logs(Plane::Data).iter().any(|(writer, log)| {
+        let counts = |table: &EffectiveTable| {
+            table
+                .devices
+                .get(&writer.device)
+                .map(|authority| (authority.rank, authority.effective_length(writer.incarnation).min(log.applied)))
+        };
+        log.applied > 0 && counts(old) != counts(&space.table)
+    })
+}
+
+/// Throws the documents of a space away and marks its data logs as not applied, so that [`apply_ready`] folds
+/// them again under the present table.
+fn refold(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
+    let slot = work.space(id)?.slot;
+    let names = work.state.names.clone();
+    for (collection, name) in names.all_names() {
+        let prefix = document_key(collection, slot, "");
+        work.tables.documents.remove_prefixed(&prefix)?;
+        work.tables.touches.remove_prefixed(&prefix)?;
+        work.tables.indexes.remove_prefixed(&prefix)?;
+        work.tables.rich.remove_prefixed(&prefix)?;
+        if work.space(id)?.counts.contains_key(&collection) {
+            work.changed.collections.insert(name.clone());
+        }
+    }
+    let data = state::order_key(slot, Plane::Data, 0);
+    work.tables.order.remove_prefixed(&data[..5])?;
+    work.tables.voids.remove_prefixed(&data[..5])?;
+    let writers: Vec<_> = work.space(id)?.logs(Plane::Data).keys().copied().collect();
+    for writer in writers {
+        let rows = state::log_key(slot, Plane::Data, work.log_mut(id, Plane::Data, &writer)?.slot);
+        let mut bytes = 0;
+        for row in work.tables.entries.prefixed(&rows)? {
+            bytes += row?.value()?.len() as u64;
+        }
+        let log = work.log_mut(id, Plane::Data, &writer)?;
+        log.applied = 0;
+        log.parked_bytes = bytes;
+        log.past.clear();
+        log.control.clear();
+    }
+    let space = work.space_mut(id)?;
+    space.applied_commits[Plane::Data as usize] = 0;
+    space.voids = 0;
+    space.counts.clear();
+    space.schemas.clear();
+    Ok(())
+}
+
+pub(crate) fn local(inner: &Inner, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
+    Ok(inner.published().tables.local.get(name.as_bytes())?.map(|row| row.to_vec()))
+}
+
+pub(crate) fn locals(inner: &Inner, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+    let published = inner.published();
+    let rows = published.tables.local.prefixed(prefix.as_bytes())?;
+    rows.map(|row| {
+        let row = row?;
+        let name = std::str::from_utf8(row.key()).map_err(|_| published.tables.local.damaged(row.key()))?;
+        Ok((name.to_owned(), row.value()?.to_vec()))
+    })
+    .collect()
+}
+
+pub(crate) fn set_local(inner: &Inner, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+    inner.write(true, |mut work| {
+        *work.dirty = true;
+        for (name, record) in records {
+            match record {
+                Some(record) => work.tables.local.insert(name.as_bytes(), record)?,
+                None => work.tables.local.remove(name.as_bytes())?,
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,247 @@
+//! The tables of a database file. `docs/spec/file.md` lists their keys and values.
+//!
+//! Every value ends in a check over table, key and value, verified on each read, because redb verifies nothing when it
+//! reads.
+
+use redb::{ReadableTable, TableDefinition};
+
+use super::ReadError;
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// A table and its number in checks and messages.
+#[derive(Clone, Copy)]
+pub(crate) struct TableName {
+    pub definition: Definition,
+    pub name: &'static str,
+    seed: u64,
+}
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident = $number:expr;)*) => {
+        /// The definitions.
+        pub(crate) mod name {
+            use super::{TableDefinition, TableName};
+            $(
+                #[expect(non_upper_case_globals, reason = "a table is named like the field that holds it")]
+                pub const $field: TableName = TableName {
+                    definition: TableDefinition::new(stringify!($field)),
+                    name: stringify!($field),
+                    seed: $number,
+                };
+            )*
+        }
+
+        /// The tables of a read transaction.
+        pub(crate) struct ReadTables {
+            $($(#[$doc])* pub $field: Table<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>,)*
+        }
+
+        impl ReadTables {
+            pub fn open(transaction: &redb::ReadTransaction) -> Result<Self, ReadError> {
+                Ok(Self {
+                    $($field: Table {
+                        rows: transaction.open_table(name::$field.definition).map_err(storage)?,
+                        name: name::$field,
+                    },)*
+                })
+            }
+        }
+
+        /// The tables of a write transaction.
+        pub(crate) struct WriteTables<'t> {
+            $($(#[$doc])* pub $field: Table<redb::Table<'t, &'static [u8], &'static [u8]>>,)*
+        }
+
+        impl<'t> WriteTables<'t> {
+            pub fn open(transaction: &'t redb::WriteTransaction) -> Result<Self, ReadError> {
+                Ok(Self {
+                    $($field: Table {
+                        rows: transaction.open_table(name::$field.definition).map_err(storage)?,
+                        name: name::$field,
+                    },)*
+                })
+            }
+        }
+
+        /// The tables that documents are read from, in either kind of transaction.
+        pub(crate) trait Tables {
+            type Rows: ReadableTable<&'static [u8], &'static [u8]>;
+            $($(#[$doc])* fn $field(&self) -> &Table<Self::Rows>;)*
+        }
+
+        impl Tables for ReadTables {
+            type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+            $(fn $field(&self) -> &Table<Self::Rows> { &self.$field })*
+        }
+
+        impl<'t> Tables for WriteTables<'t> {
+            type Rows = redb::Table<'t, &'static [u8], &'static [u8]>;
+            $(fn $field(&self) -> &Table<Self::Rows> { &self.$field })*
+        }
+    };
+}
+
+tables! {
+    /// Single records: format, database id, nonce, home.
+    meta = 1;
+    /// Local records of the crates above.
+    local = 2;
+    /// Slot ↔ name, writer, space.
+    names = 3;
+    /// Space slot → effective table and counts.
+    spaces = 4;
+    /// Space, plane, writer → state of the log.
+    logs = 5;
+    /// Log, sequence → header and body.
+    entries = 6;
+    /// Log, sequence → hashes of the complete subtrees that end there.
+    tree = 7;
+    /// Log, length → signature.
+    heads = 8;
+    /// Space, plane, number → log and sequence, in order of application.
+    order = 9;
+    /// Log, sequence → why the commit that starts there counts for nothing.
+    voids = 10;
+    /// Collection, space, id → document record.
+    documents = 11;
+    /// Index, space, key, id → nothing.
+    indexes = 12;
+    /// Cells of text and json.
+    rich = 13;
+    /// Collection, space, id, number → older touches of a document.
+    touches = 14;
+}
+
+/// How many bytes of check follow every value.
+pub(crate) const CHECK_BYTES: usize = 8;
+
+/// One table whose values carry checks.
+pub(crate) struct Table<R> {
+    rows: R,
+    name: TableName,
+}
+
+/// A value whose check was verified.
+pub(crate) struct Checked<'a>(redb::AccessGuard<'a, &'static [u8]>);
+
+impl std::ops::Deref for Checked<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let value = self.0.value();
+        &value[..value.len().saturating_sub(CHECK_BYTES)]
+    }
+}
+
+/// A row of a range, verified when its value is asked for.
+pub(crate) struct Row<'a> {
+    key: redb::AccessGuard<'a, &'static [u8]>,
+    value: redb::AccessGuard<'a, &'static [u8]>,
+    name: TableName,
+}
+
+impl Row<'_> {
+    pub fn key(&self) -> &[u8] {
+        self.key.value()
+    }
+
+    pub fn value(&self) -> Result<&[u8], ReadError> {
+        verified(self.name, self.key.value(), self.value.value())
+    }
+}
+
+fn check(name: TableName, key: &[u8], value: &[u8]) -> [u8; CHECK_BYTES] {
+    use xxhash_rust::xxh3::xxh3_64_with_seed;
+    xxh3_64_with_seed(value, xxh3_64_with_seed(key, name.seed)).to_le_bytes()
+}
+
+fn verified<'v>(name: TableName, key: &[u8], stored: &'v [u8]) -> Result<&'v [u8], ReadError> {
+    stored
+        .split_last_chunk::<CHECK_BYTES>()
+        .filter(|(value, found)| check(name, key, value) == **found)
+        .map(|(value, _)| value)
+        .ok_or_else(|| damaged(name.name, key))
+}
+
+/// The error for a record that does not match its check, or can't be decoded although it does.
+pub(crate) fn damaged(table: &'static str, key: &[u8]) -> ReadError {
+    ReadError::Damaged { table, key: key.iter().take(64).map(|byte| format!("{byte:02x}")).collect() }
+}
+
+/// Any failure of redb, as a read error.
+pub(crate) fn storage(error: impl std::fmt::Display) -> ReadError {
+    ReadError::Storage { why: error.to_string() }
+}
+
+impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
+    pub fn get(&self, key: &[u8]) -> Result<Option<Checked<'_>>, ReadError> {
+        let Some(guard) = self.rows.get(key).map_err(storage)? else { return Ok(None) };
+        verified(self.name, key, guard.value())?;
+        Ok(Some(Checked(guard)))
+    }
+
+    /// Rows in a range of keys, in either direction.
+    pub fn range<'a, 'k>(
+        &'a self,
+        range: impl std::ops::RangeBounds<&'k [u8]> + 'k,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Row<'a>, ReadError>> + 'a, ReadError> {
+        let name = self.name;
+        Ok(self.rows.range::<&[u8]>(range).map_err(storage)?.map(move |row| {
+            let (key, value) = row.map_err(storage)?;
+            Ok(Row { key, value, name })
+        }))
+    }
+
+    /// Rows whose key starts with `prefix`.
+    pub fn prefixed<'a>(
+        &'a self,
+        prefix: &[u8],
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Row<'a>, ReadError>> + 'a, ReadError> {
+        use std::ops::Bound;
+        let after = after_prefix(prefix);
+        let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let name = self.name;
+        Ok(self.rows.range::<&[u8]>((Bound::Included(prefix), end)).map_err(storage)?.map(move |row| {
+            let (key, value) = row.map_err(storage)?;
+            Ok(Row { key, value, name })
+        }))
+    }
+
+    /// The error for a record of this table that can't be decoded.
+    pub fn damaged(&self, key: &[u8]) -> ReadError {
+        damaged(self.name.name, key)
+    }
+}
+
+impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
+    pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let length = value.len();
+        let mut room = self.rows.insert_reserve(key, length + CHECK_BYTES).map_err(storage)?;
+        let room = room.as_mut();
+        room[..length].copy_from_slice(value);
+        room[length..].copy_from_slice(&check(self.name, key, value));
+        Ok(())
+    }
+
+    pub fn remove(&mut self, key: &[u8]) -> Result<(), ReadError> {
+        self.rows.remove(key).map_err(storage)?;
+        Ok(())
+    }
+
+    /// Removes every row whose key starts with `prefix`.
+    pub fn remove_prefixed(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
+        use std::ops::Bound;
+        let after = after_prefix(prefix);
+        let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.rows.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage)
+    }
+}
+
+/// The least key that is greater than every key with this prefix; `None` when there is none.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut after = prefix[..=last].to_vec();
+    after[last] += 1;
+    Some(after)
+}

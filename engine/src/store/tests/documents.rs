@@ -1,0 +1,139 @@
+//! How documents merge.
+
+use super::world::{Replica, SPACE, converge};
+use crate::document::Conflict;
+use crate::id::DocumentId;
+use crate::store::Edit;
+use crate::value::Value;
+
+fn text(value: &str) -> Value {
+    Value::String(value.to_owned())
+}
+
+fn id(text: &str) -> DocumentId {
+    DocumentId::new(text).unwrap()
+}
+
+#[test]
+fn concurrent_writes_of_a_register_stay_as_siblings_until_one_that_saw_both() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[("title", text("start"))]);
+    b.pull(&a);
+    b.host.now_ms.store(2_000, std::sync::atomic::Ordering::Relaxed);
+    a.edit("n", "title", Edit::Set(text("from a")));
+    b.edit("n", "title", Edit::Set(text("from b")));
+    converge(&a, &b);
+    assert_eq!(a.field("n", "title"), Some(text("from b")), "the later timestamp wins");
+    let conflicts = a.store.snapshot().unwrap().conflicts(Some(&SPACE), "notes", &id("n")).unwrap();
+    let [Conflict::Siblings { field, values }] = conflicts.as_slice() else { panic!("{conflicts:?}") };
+    assert_eq!(field, "title");
+    assert_eq!(
+        values.iter().map(|sibling| sibling.value.clone()).collect::<Vec<_>>(),
+        [text("from b"), text("from a")]
+    );
+    a.edit("n", "title", Edit::Set(text("settled")));
+    converge(&a, &b);
+    assert_eq!(b.field("n", "title"), Some(text("settled")));
+    assert!(b.store.snapshot().unwrap().conflicts(None, "notes", &id("n")).unwrap().is_empty());
+}
+
+#[test]
+fn counters_add_up_and_sets_let_add_win() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[]);
+    a.edit("n", "views", Edit::Increment(5));
+    a.edit("n", "tags", Edit::Add(vec![text("x"), text("y")]));
+    b.pull(&a);
+    a.edit("n", "views", Edit::Increment(2));
+    b.edit("n", "views", Edit::Increment(-1));
+    a.edit("n", "tags", Edit::Remove(vec![text("x"), text("y")]));
+    b.edit("n", "tags", Edit::Add(vec![text("x")]));
+    converge(&a, &b);
+    assert_eq!(a.field("n", "views"), Some(Value::Int(6)));
+    assert_eq!(a.field("n", "tags"), Some(Value::List(vec![text("x")])));
+}
+
+#[test]
+fn a_text_keeps_what_both_typed() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[]);
+    a.edit("n", "body", Edit::Splice { at: 0, delete: 0, insert: "hello world".to_owned() });
+    b.pull(&a);
+    a.edit("n", "body", Edit::Splice { at: 0, delete: 5, insert: "HELLO".to_owned() });
+    b.edit("n", "body", Edit::Splice { at: 11, delete: 0, insert: "!".to_owned() });
+    converge(&a, &b);
+    assert_eq!(a.field("n", "body"), Some(text("HELLO world!")));
+}
+
+#[test]
+fn an_edit_that_a_delete_did_not_see_is_kept_and_comes_back_with_restore() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[("title", text("start")), ("other", Value::Int(1))]);
+    b.pull(&a);
+    a.write(|tx| tx.delete("notes", "n")).unwrap();
+    b.edit("n", "title", Edit::Set(text("edited")));
+    converge(&a, &b);
+    assert!(!a.alive("n"));
+    let conflicts = a.store.snapshot().unwrap().conflicts(Some(&SPACE), "notes", &id("n")).unwrap();
+    let [Conflict::EditedWhileDeleted { generation: 1, field, value }] = conflicts.as_slice() else {
+        panic!("{conflicts:?}")
+    };
+    assert_eq!((field.as_str(), value), ("title", &text("edited")));
+    a.write(|tx| tx.restore("notes", "n")).unwrap();
+    b.write(|tx| tx.restore("notes", "n")).unwrap();
+    converge(&a, &b);
+    assert_eq!(b.field("n", "title"), Some(text("edited")));
+    assert_eq!(b.field("n", "other"), Some(Value::Int(1)));
+}
+
+#[test]
+fn two_restores_do_not_count_twice() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[]);
+    a.edit("n", "views", Edit::Increment(5));
+    a.write(|tx| tx.delete("notes", "n")).unwrap();
+    b.pull(&a);
+    a.write(|tx| tx.restore("notes", "n")).unwrap();
+    b.write(|tx| tx.restore("notes", "n")).unwrap();
+    a.edit("n", "views", Edit::Increment(1));
+    b.edit("n", "views", Edit::Increment(1));
+    converge(&a, &b);
+    assert_eq!(a.field("n", "views"), Some(Value::Int(7)));
+}
+
+#[test]
+fn an_insert_after_a_delete_starts_afresh() {
+    let a = Replica::new(1);
+    a.insert("n", &[("title", text("old")), ("gone", Value::Int(1))]);
+    a.write(|tx| tx.delete("notes", "n")).unwrap();
+    a.insert("n", &[("title", text("new"))]);
+    assert_eq!(a.field("n", "title"), Some(text("new")));
+    assert_eq!(a.field("n", "gone"), None);
+}
+
+#[test]
+fn a_field_of_two_kinds_shows_the_latest_and_lists_the_other() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[]);
+    b.pull(&a);
+    b.host.now_ms.store(2_000, std::sync::atomic::Ordering::Relaxed);
+    a.edit("n", "f", Edit::Increment(3));
+    b.edit("n", "f", Edit::Set(text("word")));
+    converge(&a, &b);
+    assert_eq!(a.field("n", "f"), Some(text("word")));
+    let conflicts = a.store.snapshot().unwrap().conflicts(None, "notes", &id("n")).unwrap();
+    assert!(matches!(conflicts.as_slice(), [Conflict::Kind { value: Value::Int(3), .. }]), "{conflicts:?}");
+}
+
+#[test]
+fn a_failed_transaction_leaves_nothing() {
+    let a = Replica::new(1);
+    a.insert("n", &[("title", text("start"))]);
+    let failed = a.write(|tx| {
+        tx.update("notes", "n", vec![("title".to_owned(), Edit::Set(text("half")))])?;
+        tx.insert("notes", Some("n"), crate::value::Fields::new())
+    });
+    assert!(failed.is_err());
+    assert_eq!(a.field("n", "title"), Some(text("start")));
+    assert_eq!(a.problems(), Vec::<String>::new());
+}

@@ -1,0 +1,128 @@
+//! Database files: reopening, copies, foreign and damaged files, locks.
+
+use super::world::{Replica, TestHost, converge, options};
+use crate::store::{Edit, Location, OpenError, Store};
+use crate::value::Value;
+
+fn at(seed: u8, path: &std::path::Path, mirror: &std::path::Path) -> Replica {
+    Replica::at(seed, Location::File(path.to_owned()), Some(mirror)).unwrap()
+}
+
+#[test]
+fn a_file_keeps_documents_writer_and_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    a.insert("n", &[("x", Value::Int(1))]);
+    let (writer, digest) = (a.store.writer(), a.digest());
+    drop(a);
+    let a = at(1, &path, &mirror);
+    assert_eq!(a.store.writer(), writer);
+    assert_eq!(a.digest(), digest);
+    a.edit("n", "x", Edit::Set(Value::Int(2)));
+    assert_eq!(a.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn a_copied_file_becomes_another_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy, mirror) =
+        (folder.path().join("a.tide"), folder.path().join("b.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    a.insert("n", &[("views", Value::Int(0))]);
+    std::fs::copy(&path, &copy).unwrap();
+    let b = at(1, &copy, &mirror);
+    assert_ne!(a.store.writer(), b.store.writer());
+    a.edit("n", "a", Edit::Set(Value::Int(1)));
+    b.edit("n", "b", Edit::Set(Value::Int(2)));
+    converge(&a, &b);
+    let writer = b.store.writer();
+    drop(b);
+    assert_eq!(at(1, &copy, &mirror).store.writer(), writer, "the copy keeps its own incarnation");
+}
+
+#[test]
+fn an_old_copy_put_back_becomes_another_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy, mirror) =
+        (folder.path().join("a.tide"), folder.path().join("old.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    let writer = a.store.writer();
+    drop(a);
+    std::fs::copy(&path, &copy).unwrap();
+    let a = at(1, &path, &mirror);
+    a.insert("n", &[]);
+    drop(a);
+    std::fs::write(&path, std::fs::read(&copy).unwrap()).unwrap();
+    assert_ne!(at(1, &path, &mirror).store.writer(), writer);
+}
+
+fn refusal(path: &std::path::Path, create: bool) -> OpenError {
+    let mut options = options(1, TestHost::new(1), None);
+    options.create = create;
+    Store::open(Location::File(path.to_owned()), options).unwrap_err()
+}
+
+#[test]
+fn what_is_not_a_database_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(refusal(&folder.path().join("none"), false), OpenError::NotFound { .. }));
+    assert!(matches!(refusal(folder.path(), true), OpenError::Foreign { .. }));
+    let path = folder.path().join("file");
+    for content in [&b""[..], b"x", b"SQLite format 3\0 and more", b"redb\x1A\x0A\xA9\x0D\x0Agarbage"] {
+        std::fs::write(&path, content).unwrap();
+        let error = refusal(&path, false);
+        assert!(
+            matches!(error, OpenError::Foreign { .. } | OpenError::Damaged { .. } | OpenError::Io { .. }),
+            "{error:?}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_file_in_use_names_who_uses_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tide");
+    let _open = at(1, &path, folder.path());
+    let error = refusal(&path, true);
+    let OpenError::Locked { owner, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(owner, "this process");
+}
+
+#[test]
+fn a_newer_file_is_refused_untouched() {
+    use super::super::tables::{WriteTables, name};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tide");
+    drop(at(1, &path, folder.path()));
+    let redb = redb::Database::open(&path).unwrap();
+    let transaction = redb.begin_write().unwrap();
+    let mut tables = WriteTables::open(&transaction).unwrap();
+    tables.meta.insert(b"format", &99u32.to_be_bytes()).unwrap();
+    drop(tables);
+    transaction.commit().unwrap();
+    drop(redb);
+    let before = std::fs::read(&path).unwrap();
+    let error = refusal(&path, false);
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error:?}");
+    assert!(std::fs::read(&path).unwrap() == before);
+    assert_eq!(name::meta.name, "meta");
+}
+
+#[test]
+fn truncated_files_open_or_refuse_but_never_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tide");
+    let a = at(1, &path, folder.path());
+    (0..20).for_each(|number| a.insert(&format!("n{number}"), &[("x", Value::Int(number))]));
+    drop(a);
+    let whole = std::fs::read(&path).unwrap();
+    let cut = folder.path().join("cut.tide");
+    for length in (0..whole.len()).step_by(whole.len() / 40 + 1) {
+        std::fs::write(&cut, &whole[..length]).unwrap();
+        let mut options = options(1, TestHost::new(1), None);
+        options.create = false;
+        assert!(Store::open(Location::File(cut.clone()), options).is_err(), "{length} bytes");
+    }
+}

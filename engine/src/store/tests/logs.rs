@@ -1,0 +1,169 @@
+//! Logs: batches, heads, parking, forks, authority.
+
+use super::world::{Replica, SPACE, converge, device, table};
+use crate::log::Plane;
+use crate::store::{Edit, ReceiveError};
+use crate::value::Value;
+
+fn batch(of: &Replica, from: u64) -> crate::store::LogBatch {
+    of.store.read_log(&SPACE, Plane::Data, &of.store.writer(), from, 1 << 20).unwrap().unwrap()
+}
+
+#[test]
+fn a_commit_waits_for_what_it_depends_on() {
+    let (a, b, c) = (Replica::new(1), Replica::new(2), Replica::new(3));
+    a.insert("n", &[("x", Value::Int(1))]);
+    b.pull(&a);
+    b.edit("n", "x", Edit::Set(Value::Int(2)));
+    let outcome = c.store.receive(&batch(&b, 0)).unwrap();
+    assert_eq!((outcome.stored, outcome.applied, outcome.parked), (1, 0, 1));
+    assert!(!c.alive("n"));
+    let outcome = c.store.receive(&batch(&a, 0)).unwrap();
+    assert_eq!((outcome.applied, outcome.parked), (2, 0));
+    assert_eq!(c.field("n", "x"), Some(Value::Int(2)));
+    converge(&b, &c);
+}
+
+#[test]
+fn duplicates_change_nothing_and_gaps_are_refused() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[]);
+    a.edit("n", "views", Edit::Increment(1));
+    let first = batch(&a, 0);
+    assert!(matches!(b.store.receive(&batch(&a, 1)), Err(ReceiveError::Gap { from: 1, held: 0, .. })));
+    b.store.receive(&first).unwrap();
+    assert_eq!(b.store.receive(&first).unwrap().stored, 0);
+    assert_eq!(b.field("n", "views"), Some(Value::Int(1)));
+    a.edit("n", "views", Edit::Increment(1));
+    assert_eq!(b.store.receive(&batch(&a, 0)).unwrap().stored, 1, "an overlap is skipped");
+    converge(&a, &b);
+}
+
+#[test]
+fn every_changed_bit_of_a_batch_is_refused() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[("x", Value::Int(1))]);
+    let good = batch(&a, 0);
+    let entry = &good.entries[0];
+    for bit in 0..(entry.header.len() + entry.body.len() + 64 + 32) * 8 {
+        let mut bad = good.clone();
+        let (mut byte, mask) = (bit / 8, 1 << (bit % 8));
+        let changed = &mut bad.entries[0];
+        let parts: [&mut [u8]; 4] =
+            [&mut changed.header, &mut changed.body, &mut bad.head.signature, &mut bad.head.prefix.root];
+        for part in parts {
+            if byte < part.len() {
+                part[byte] ^= mask;
+                break;
+            }
+            byte -= part.len();
+        }
+        assert!(b.store.receive(&bad).is_err(), "bit {bit}");
+    }
+    assert!(b.store.vector(&SPACE, Plane::Data).unwrap().is_empty());
+    b.store.receive(&good).unwrap();
+    converge(&a, &b);
+}
+
+#[test]
+fn another_history_of_one_length_is_a_fork() {
+    let (a, twin, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
+    assert_eq!(a.store.writer(), twin.store.writer(), "one seed draws one incarnation");
+    a.insert("n", &[("x", Value::Int(1))]);
+    twin.insert("n", &[("x", Value::Int(2))]);
+    b.pull(&a);
+    assert!(matches!(b.store.receive(&batch(&twin, 0)), Err(ReceiveError::Fork { length: 1, .. })));
+    assert_eq!(b.field("n", "x"), Some(Value::Int(1)));
+}
+
+#[test]
+fn a_longer_fork_is_proved_by_the_prefix_it_grew_from() {
+    let (a, twin, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
+    a.insert("n", &[("x", Value::Int(1))]);
+    twin.insert("n", &[("x", Value::Int(2))]);
+    twin.edit("n", "x", Edit::Set(Value::Int(3)));
+    b.pull(&a);
+    let writer = a.store.writer();
+    let Err(ReceiveError::Inconsistent { held: 1, .. }) = b.store.receive(&batch(&twin, 1)) else { panic!() };
+    let head = batch(&twin, 1).head.prefix;
+    let proof = twin.store.prefix_proof(&SPACE, Plane::Data, &writer, 1, 2).unwrap().unwrap();
+    let theirs = twin.store.prefix_at(&SPACE, Plane::Data, &writer, 1).unwrap().unwrap();
+    let ours = b.store.prefix_at(&SPACE, Plane::Data, &writer, 1).unwrap().unwrap();
+    assert!(crate::log::tree::verify_consistency(&theirs, &head, &proof));
+    assert!(!crate::log::tree::verify_consistency(&ours, &head, &proof));
+}
+
+#[test]
+fn commits_of_devices_without_authority_are_void_until_it_arrives() {
+    let (a, stranger) = (Replica::new(1), Replica::new(2));
+    let mut without = table();
+    without.devices.remove(&device(2));
+    a.store.set_effective(SPACE, without).unwrap();
+    stranger.insert("n", &[("x", Value::Int(1))]);
+    a.pull(&stranger);
+    assert!(!a.alive("n"));
+    assert_eq!(a.store.snapshot().unwrap().report(&SPACE).unwrap().void, 1);
+    a.store.set_effective(SPACE, table()).unwrap();
+    assert_eq!(a.field("n", "x"), Some(Value::Int(1)));
+    converge(&a, &stranger);
+}
+
+#[test]
+fn a_cut_takes_back_what_lies_beyond_it() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    b.insert("n", &[("x", Value::Int(1))]);
+    b.edit("n", "x", Edit::Set(Value::Int(2)));
+    a.pull(&b);
+    assert_eq!(a.field("n", "x"), Some(Value::Int(2)));
+    let mut cut = table();
+    let authority = cut.devices.get_mut(&device(2)).unwrap();
+    let root = a.store.prefix_at(&SPACE, Plane::Data, &b.store.writer(), 1).unwrap().unwrap().root;
+    authority.cuts.insert(b.store.writer().incarnation, crate::space::Cut { length: 1, root });
+    authority.closed = true;
+    a.store.set_effective(SPACE, cut).unwrap();
+    assert_eq!(a.field("n", "x"), Some(Value::Int(1)));
+    assert_eq!(a.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn without_the_key_commits_are_held_but_not_opened() {
+    let (a, relay) = (Replica::new(1), Replica::new(2));
+    let mut keyless = table();
+    keyless.epochs.clear();
+    keyless.write_epoch = None;
+    relay.store.set_effective(SPACE, keyless).unwrap();
+    a.insert("n", &[("x", Value::Int(1))]);
+    relay.pull(&a);
+    assert!(!relay.alive("n"));
+    assert_eq!(relay.store.vector(&SPACE, Plane::Data).unwrap(), a.store.vector(&SPACE, Plane::Data).unwrap());
+    let third = Replica::new(3);
+    third.pull(&relay);
+    assert_eq!(third.field("n", "x"), Some(Value::Int(1)));
+    relay.store.set_effective(SPACE, table()).unwrap();
+    converge(&a, &relay);
+}
+
+#[test]
+fn a_large_transaction_is_one_commit_over_many_entries() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    let noise = |seed: u64| {
+        let mut out = vec![0; 100_000];
+        blake3::Hasher::new().update(&seed.to_be_bytes()).finalize_xof().fill(&mut out);
+        Value::Bytes(out)
+    };
+    a.write(|tx| {
+        for number in 0..30 {
+            let fields = [("data".to_owned(), noise(number))].into();
+            tx.insert("notes", Some(&format!("n{number}")), fields)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let first = batch(&a, 0);
+    assert!(first.entries.len() < a.store.vector(&SPACE, Plane::Data).unwrap().length(&a.store.writer()) as usize);
+    b.store.receive(&first).unwrap();
+    assert!(!b.alive("n0"), "half of a commit shows nothing");
+    b.pull(&a);
+    assert_eq!(b.field("n29", "data"), Some(noise(29)));
+    converge(&a, &b);
+}

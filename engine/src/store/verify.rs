@@ -1,0 +1,241 @@
+//! Checking everything: the check of every record, bodies, roots and heads of every log, and documents and indexes
+//! against a rebuild from the logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::append::{TreeRows, split_entry};
+use super::digest::digest;
+use super::indexing::{index_prefix, rows_of};
+use super::log_reading::{applied_order, read_log};
+use super::records::document_key;
+use super::state::{LogState, SpaceState, entry_key, log_key};
+use super::tables::{ReadTables, Tables};
+use super::{Inner, Location, Options, Published, ReadError, Store, VerifyReport};
+use crate::document::state::DocumentState;
+use crate::host::HeadSigner;
+use crate::id::WriterId;
+use crate::log::tree::{leaf_hash, root_at};
+use crate::log::{Frontier, Header, Place, Plane, Prefix, verify_head};
+
+/// How much of a log is fed to a rebuild at once.
+const FEED_BYTES: usize = 1 << 20;
+/// The page cache of a rebuild, which lives in memory anyway.
+const REBUILD_CACHE_BYTES: usize = 1 << 20;
+
+pub(super) fn verify(inner: &Inner, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
+    let published = inner.published();
+    let mut report = VerifyReport::default();
+    let spaces = published.durable.spaces.values();
+    let all: u64 =
+        spaces.flat_map(|space| space.logs.iter().flat_map(|logs| logs.values())).map(LogState::length).sum();
+    // Every entry is looked at twice: once for itself, once in the rebuild.
+    let all = all * 2;
+    let mut done = 0;
+    check_records(&published.tables, &mut report);
+    for space in published.durable.spaces.values() {
+        for plane in [Plane::Control, Plane::Data] {
+            for (writer, log) in space.logs(plane) {
+                let place = Place { space: space.id, plane, writer: *writer, sequence: 0 };
+                if let Err(error) = check_log(&published, space, place, log, &mut report) {
+                    report.problems.push(format!("space {}: the {plane:?} log of {writer}: {error}", space.id));
+                }
+                done += log.length();
+                progress(done, all);
+            }
+        }
+    }
+    for space in published.durable.spaces.values() {
+        if let Err(error) = check_indexes(&published, space, &mut report) {
+            report.problems.push(format!("space {}: {error}", space.id));
+        }
+    }
+    if report.problems.is_empty() {
+        check_documents(inner, &published, &mut report, &mut done, all, progress)?;
+    }
+    progress(all, all);
+    Ok(report)
+}
+
+/// Reads every record, which verifies its check.
+fn check_records(tables: &ReadTables, report: &mut VerifyReport) {
+    let all = [
+        tables.meta(),
+        tables.local(),
+        tables.names(),
+        tables.spaces(),
+        tables.logs(),
+        tables.entries(),
+        tables.tree(),
+        tables.heads(),
+        tables.order(),
+        tables.voids(),
+        tables.documents(),
+        tables.indexes(),
+        tables.rich(),
+        tables.touches(),
+    ];
+    for table in all {
+        let rows = match table.range(..) {
+            Ok(rows) => rows,
+            Err(error) => {
+                report.problems.push(error.to_string());
+                continue;
+            }
+        };
+        for row in rows {
+            if let Err(error) = row.and_then(|row| row.value().map(|_| ())) {
+                report.problems.push(error.to_string());
+            }
+        }
+    }
+}
+
+fn check_log(
+    published: &Published,
+    space: &SpaceState,
+    mut place: Place,
+    log: &LogState,
+    report: &mut VerifyReport,
+) -> Result<(), ReadError> {
+    let rows = log_key(space.slot, place.plane, log.slot);
+    let mut frontier = Frontier::default();
+    let mut problem = |why: String| {
+        report.problems.push(format!("space {}: the {:?} log of {}: {why}", place.space, place.plane, place.writer));
+    };
+    let tree = TreeRows { rows: &published.tables.tree, log: rows };
+    let mut heads = published.tables.heads.prefixed(&rows)?.peekable();
+    for row in published.tables.entries.prefixed(&rows)? {
+        let row = row?;
+        place.sequence = frontier.length();
+        if row.key() != entry_key(rows, place.sequence) {
+            problem(format!("entry {} is missing", place.sequence));
+            return Ok(());
+        }
+        let (header_bytes, body) = split_entry(row.key(), row.value()?)?;
+        match Header::decode(header_bytes) {
+            Ok(header) if header.fits_body(body) => {}
+            _ => problem(format!("entry {} is not well-formed", place.sequence)),
+        }
+        frontier.append(leaf_hash(&place, header_bytes));
+        let length = frontier.length();
+        let key = entry_key(rows, length);
+        if let Some(head) = heads.next_if(|head| head.as_ref().is_ok_and(|head| head.key() == key)) {
+            let signature = head?.value()?.try_into().unwrap_or([0; 64]);
+            let prefix = Prefix { length, root: frontier.root() };
+            if !verify_head(&place.space, place.plane, &place.writer, &prefix, &signature) {
+                problem(format!("the head at {length} is not signed by its writer"));
+            }
+            if root_at(&tree, length)? != prefix.root {
+                problem(format!("the stored tree at {length} has another root"));
+            }
+        }
+    }
+    if frontier.prefix() != log.frontier.prefix() || heads.next().is_some() || log.head != log.length() {
+        problem("length or root are not those of its entries".to_owned());
+    }
+    report.entries += frontier.length();
+    Ok(())
+}
+
+/// Every document has its index rows, and there are no others.
+fn check_indexes(published: &Published, space: &SpaceState, report: &mut VerifyReport) -> Result<(), ReadError> {
+    let tables = &published.tables;
+    for (collection, count) in &space.counts {
+        let prefix = document_key(*collection, space.slot, "");
+        let mut expected = BTreeSet::new();
+        let mut alive = 0;
+        for row in tables.documents.prefixed(&prefix)? {
+            let row = row?;
+            let wrong = || tables.documents.damaged(row.key());
+            let id = std::str::from_utf8(&row.key()[prefix.len()..]).map_err(|_| wrong())?;
+            let state = DocumentState::decode(row.value()?).map_err(|_| wrong())?;
+            alive += u64::from(state.live_generation().is_some());
+            report.documents += 1;
+            expected.extend(
+                rows_of(&published.state.names, space, *collection, id, &state)?.into_iter().map(|row| row.key),
+            );
+        }
+        let name = published.state.names.name(*collection);
+        if alive != *count {
+            report.problems.push(format!("{name}: {alive} documents are alive, {count} are counted"));
+        }
+        let slots: BTreeSet<u32> =
+            space.schemas.get(collection).into_iter().flat_map(|schema| schema.index_slots.values().copied()).collect();
+        let mut found = BTreeSet::new();
+        for slot in slots {
+            for row in tables.indexes.prefixed(&index_prefix(slot, space.slot))? {
+                found.insert(row?.key().to_vec());
+            }
+        }
+        report.index_entries += found.len() as u64;
+        if found != expected {
+            let missing = expected.difference(&found).count();
+            let extra = found.difference(&expected).count();
+            report.problems.push(format!("{name}: {missing} index rows are missing, {extra} belong to no document"));
+        }
+    }
+    Ok(())
+}
+
+/// A signer for a database that never writes.
+struct NoSigner(WriterId);
+
+impl HeadSigner for NoSigner {
+    fn device(&self) -> crate::id::DeviceId {
+        self.0.device
+    }
+
+    fn sign(&self, _message: &[u8]) -> [u8; 64] {
+        [0; 64]
+    }
+}
+
+/// Folds every log again, into memory, and compares digests.
+fn check_documents(
+    inner: &Inner,
+    published: &Published,
+    report: &mut VerifyReport,
+    done: &mut u64,
+    all: u64,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), ReadError> {
+    let signer: Arc<dyn HeadSigner> = Arc::new(NoSigner(inner.writer));
+    let options = Options {
+        host: inner.host.clone(),
+        signer: Box::new(|_| Ok((signer, Vec::new()))),
+        create: true,
+        exclusive: false,
+        mirror: None,
+        cache_bytes: REBUILD_CACHE_BYTES,
+    };
+    let rebuilt = Store::open(Location::Memory, options).map_err(super::tables::storage)?;
+    for space in published.durable.spaces.values() {
+        rebuilt.set_effective(space.id, space.table.as_ref().clone()).map_err(super::tables::storage)?;
+        for plane in [Plane::Control, Plane::Data] {
+            let mut fed: BTreeMap<WriterId, u64> = BTreeMap::new();
+            // In the order of application, so that little has to wait; then what is left of each log.
+            let order = applied_order(published, &space.id, plane, 0, usize::MAX)?;
+            let ends = space.logs(plane).iter().map(|(writer, log)| (*writer, log.length()));
+            let wanted = order.into_iter().map(|(_, writer, first)| (writer, first + 1)).chain(ends);
+            for (writer, length) in wanted {
+                while fed.get(&writer).copied().unwrap_or(0) < length {
+                    let from = fed.get(&writer).copied().unwrap_or(0);
+                    let Some(batch) = read_log(published, &space.id, plane, &writer, from, FEED_BYTES)? else { break };
+                    *done += batch.entries.len() as u64;
+                    fed.insert(writer, batch.head.prefix.length);
+                    if let Err(error) = rebuilt.receive(&batch) {
+                        report.problems.push(format!("space {}: {error}", space.id));
+                        return Ok(());
+                    }
+                    progress(*done, all);
+                }
+            }
+        }
+        let new = rebuilt.inner.published();
+        if digest(published, &inner.cells, &space.id)? != digest(&new, &rebuilt.inner.cells, &space.id)? {
+            report.problems.push(format!("space {}: the documents are not what its logs fold to", space.id));
+        }
+    }
+    Ok(())
+}
