@@ -1,3 +1,5 @@
+//! Headers: golden bytes, every refusal, random round trips.
+
 use super::*;
 use crate::id::{DeviceId, Incarnation};
 

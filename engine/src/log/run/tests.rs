@@ -1,3 +1,5 @@
+//! Runs: cutting, checking, joining.
+
 use super::*;
 use crate::id::{DeviceId, Incarnation};
 

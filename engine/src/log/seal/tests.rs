@@ -1,3 +1,5 @@
+//! Sealing: what opens, and everything that must not.
+
 use super::frame::Unpacker;
 use super::*;
 use crate::codec::put_varint;
