@@ -63,6 +63,8 @@ struct Inner {
     writer: WriterId,
     published: RwLock<Arc<Published>>,
     writer_side: Mutex<WriterSide>,
+    /// The thread whose write is running.
+    writing_thread: Mutex<Option<std::thread::ThreadId>>,
     /// How many callers wait for the writer's lock.
     waiting: AtomicUsize,
     /// Loaded text and json cells.

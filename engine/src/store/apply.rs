@@ -130,6 +130,8 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
     let rows = log_key(space.slot, plane, log.slot);
     let Some(run) = run_at(&work.tables, rows, log.applied, log.length())? else { return Ok(false) };
     let outcome = judge(work, &space, plane, writer, rows, &run)?;
+    // Not held while the space changes, or every commit would copy it.
+    drop(space);
     if matches!(outcome, Outcome::Parked) {
         return Ok(false);
     }

@@ -113,12 +113,25 @@ impl Inner {
         durable: bool,
         body: impl FnOnce(Work<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        // A write inside a write would wait for itself.
+        let this_thread = std::thread::current().id();
+        if *lock(&self.writing_thread) == Some(this_thread) {
+            let why = "a transaction is running in this thread; write through it".to_owned();
+            return Err(E::from(WriteError::Invalid { why }));
+        }
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut side = lock(&self.writer_side);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
+        *lock(&self.writing_thread) = Some(this_thread);
         let mut group = match side.group.take() {
             Some(group) => group,
-            None => self.begin().map_err(|error| E::from(WriteError::from(error)))?,
+            None => match self.begin() {
+                Ok(group) => group,
+                Err(error) => {
+                    *lock(&self.writing_thread) = None;
+                    return Err(E::from(WriteError::from(error)));
+                }
+            },
         };
         let mut dirty = false;
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -127,6 +140,7 @@ impl Inner {
             body(Work { inner: self, state, tables, changed, bytes, dirty: &mut dirty })
         }));
         let succeeded = matches!(ran, Ok(Ok(_)));
+        *lock(&self.writing_thread) = None;
         if dirty && !succeeded {
             let why = "another write of the same group failed while it was being stored".to_owned();
             self.abandon(group, Failure { why, full: false });

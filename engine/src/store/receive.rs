@@ -9,6 +9,7 @@ use crate::log::header::ENTRY_BYTES_MAX;
 use crate::log::run::{OpenRun, RunCheck};
 use crate::log::tree::leaf_hash;
 use crate::log::{Header, Place, Plane, verify_head};
+use crate::space::Rank;
 
 /// At most so many entries in one batch.
 const BATCH_ENTRIES_MAX: usize = 1_024;
@@ -38,7 +39,9 @@ pub(crate) fn receive(inner: &Inner, batch: &LogBatch) -> Result<ReceiveOutcome,
         let bytes =
             batch.entries[new..].iter().map(|entry| (entry.header.len() + entry.body.len()) as u64).sum::<u64>();
         let (_, waiting) = space.parked(batch.plane);
-        if waiting + bytes > PARKED_BYTES_MAX {
+        // A relay can't open anything, so for it nothing is parked: it keeps what it is given.
+        let relay = space.table.rank(&inner.writer.device) == Some(Rank::Relay);
+        if !relay && waiting + bytes > PARKED_BYTES_MAX {
             return Err(ReceiveError::ParkingFull { waiting, limit: PARKED_BYTES_MAX });
         }
         store(&mut work, batch, new)?;

@@ -1,5 +1,6 @@
 //! The store through its public methods: replicas in memory that share a space and exchange logs by hand.
 
+mod commits;
 mod documents;
 mod files;
 mod logs;
