@@ -3,8 +3,11 @@
 mod cursor;
 mod filter;
 mod fingerprint;
+mod json;
 pub mod key;
+mod language;
 mod like;
+mod live;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
@@ -19,6 +22,8 @@ pub mod source;
 mod test;
 mod validate;
 
+pub use language::{LanguageError, LanguageFault};
+pub use live::{Delta, LiveError, LiveQuery};
 pub use run::{explain, find};
 pub use source::Source;
 

@@ -48,6 +48,11 @@ impl CursorWriter {
         self.bytes > cursor.0
     }
 
+    /// Whether the place is that of `cursor`.
+    pub fn is_at(&self, cursor: &Cursor) -> bool {
+        cursor.0.starts_with(&self.bytes)
+    }
+
     /// The cursor of the place.
     pub fn cursor(&mut self) -> Cursor {
         let mut bytes = Vec::with_capacity(self.bytes.len() + self.lengths.len() * 4 + CHECK_BYTES);

@@ -161,6 +161,6 @@ mod tests {
     fn many_wildcards_do_not_backtrack() {
         let pattern = Pattern::new(&"%a".repeat(2_000)).unwrap();
         assert!(!pattern.matches(&"a".repeat(1_999)));
-        assert!(pattern.matches(&"ab".repeat(2_000).trim_end_matches('b').to_owned()));
+        assert!(pattern.matches("ab".repeat(2_000).trim_end_matches('b')));
     }
 }

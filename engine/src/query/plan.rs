@@ -304,3 +304,188 @@ fn except<'q>(filters: &[&'q Filter], covered: &[&'q Filter]) -> Vec<&'q Filter>
     let is_covered = |filter: &&Filter| covered.iter().any(|other| std::ptr::eq(*other, *filter));
     filters.iter().copied().filter(|filter| !is_covered(filter)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::memory::{COLLECTION, Memory, space};
+    use crate::query::{Found, Nulls, Order, Page, explain, find};
+    use crate::value::Fields;
+
+    /// A hundred documents `000` to `099` in each space: `n` is the number, `g` its last digit, `tags` two of ten.
+    fn memory(spaces: u8, fields_by_index: &[&[&str]]) -> Memory {
+        let mut memory = Memory::default();
+        for number in 0..spaces {
+            let index = |fields: &&[&str]| Index { fields: fields.iter().map(|field| (*field).to_owned()).collect() };
+            let indexes = fields_by_index.iter().map(|fields| (fields.join("_"), index(fields)));
+            memory.add_space(space(number), indexes.collect());
+            for n in 0..100i64 {
+                let tag = |n: i64| Value::from(format!("t{}", n % 10));
+                let fields = [("n", n.into()), ("g", (n % 10).into()), ("tags", vec![tag(n), tag(n / 10)].into())];
+                let fields: Fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                memory.put(space(number), &format!("{n:03}"), Some(fields));
+            }
+        }
+        memory
+    }
+
+    fn filtered(filters: Vec<Filter>) -> Query {
+        Query { filter: Filter::And(filters), ..Query::all(COLLECTION) }
+    }
+
+    fn limited(query: Query, limit: usize) -> Query {
+        Query { page: Page { limit: Some(limit), ..query.page.clone() }, ..query }
+    }
+
+    fn index(name: &str, equal: usize, range: bool) -> Access {
+        Access::Index { name: name.to_owned(), equal, range, element: false }
+    }
+
+    /// Runs a query and checks what it read: access, whether in order, documents read, documents returned.
+    fn check(memory: &Memory, query: &Query, access: Access, ordered: bool, read: u64, returned: u64) -> Found {
+        let plan = explain(memory, query).unwrap();
+        assert_eq!((&plan.access, plan.ordered, plan.read, plan.returned), (&access, ordered, 0, 0), "{query:?}");
+        let found = find(memory, query).unwrap();
+        let ran = &found.plan;
+        assert_eq!((&ran.access, ran.ordered, ran.read, ran.returned), (&access, ordered, read, returned), "{query:?}");
+        found
+    }
+
+    fn n(comparison: Comparison) -> Filter {
+        Filter::compare("n", comparison)
+    }
+
+    #[test]
+    fn named_ids_are_looked_up() {
+        let memory = memory(1, &[&["g"]]);
+        check(&memory, &filtered(vec![Filter::eq("id", "007".into())]), Access::Ids, true, 1, 1);
+        let ids = Comparison::In(vec!["050".into(), "007".into(), "none".into(), 7.into(), "050".into()]);
+        let query = filtered(vec![Filter::compare("id", ids), Filter::eq("g", 7.into())]);
+        check(&memory, &query, Access::Ids, true, 2, 1);
+        let query = Query { order: vec![Order::descending("n")], ..query };
+        check(&memory, &query, Access::Ids, false, 2, 1);
+    }
+
+    #[test]
+    fn a_range_of_ids_is_read_in_order_and_no_further_than_the_page() {
+        let memory = memory(1, &[]);
+        let query = filtered(vec![Filter::compare("id", Comparison::StartsWith("01".into()))]);
+        check(&memory, &query, Access::Range, true, 10, 10);
+        let backwards = Query { order: vec![Order::descending("id")], ..query };
+        let found = check(&memory, &limited(backwards, 3), Access::Range, true, 4, 3);
+        assert_eq!(found.documents[0].id.as_str(), "019");
+        check(&memory, &limited(Query::all(COLLECTION), 5), Access::Scan, true, 6, 5);
+        check(&memory, &Query::all(COLLECTION), Access::Scan, true, 100, 100);
+        check(&memory, &filtered(vec![n(Comparison::Lt(10.into()))]), Access::Scan, true, 100, 10);
+        let empty = Filter::compare("id", Comparison::Gt("5".into()));
+        let query = filtered(vec![empty, Filter::compare("id", Comparison::Lt("4".into()))]);
+        check(&memory, &query, Access::Range, true, 0, 0);
+    }
+
+    #[test]
+    fn an_index_is_chosen_by_equality_then_range_then_order() {
+        let memory = memory(1, &[&["g"], &["g", "n"], &["n"], &["n", "g"]]);
+        let g = || Filter::eq("g", 3.into());
+        check(&memory, &filtered(vec![g()]), index("g", 1, false), true, 10, 10);
+        let ranged = filtered(vec![g(), n(Comparison::Gte(50.into())), n(Comparison::Lt(80.into()))]);
+        check(&memory, &ranged, index("g_n", 1, true), false, 3, 3);
+        let ordered = Query { order: vec![Order::descending("n")], ..filtered(vec![g()]) };
+        check(&memory, &limited(ordered, 2), index("g_n", 1, false), true, 3, 2);
+        let both = filtered(vec![g(), Filter::eq("n", 13.into())]);
+        check(&memory, &both, index("g_n", 2, false), true, 1, 1);
+        check(&memory, &filtered(vec![n(Comparison::Gt(89.into()))]), index("n", 0, true), false, 10, 10);
+        let among = Query {
+            order: vec![Order::ascending("n")],
+            ..filtered(vec![Filter::compare("n", Comparison::Gt(9.into()))])
+        };
+        check(&memory, &limited(among, 2), index("n", 0, true), true, 3, 2);
+    }
+
+    #[test]
+    fn an_index_gives_the_order_when_a_limit_makes_that_worth_it() {
+        let memory = memory(1, &[&["n"], &["g", "n"]]);
+        let by_n = Query { order: vec![Order::ascending("n")], ..Query::all(COLLECTION) };
+        check(&memory, &limited(by_n.clone(), 4), index("n", 0, false), true, 5, 4);
+        check(&memory, &by_n, Access::Scan, false, 100, 100);
+        let several = Query { order: vec![Order::descending("g"), Order::descending("n")], ..by_n.clone() };
+        check(&memory, &limited(several, 4), index("g_n", 0, false), true, 5, 4);
+        let mixed = Query { order: vec![Order::descending("g"), Order::ascending("n")], ..by_n.clone() };
+        check(&memory, &limited(mixed, 4), Access::Scan, false, 100, 4);
+        let nulls = Query { order: vec![Order { nulls: Nulls::Last, ..Order::ascending("n") }], ..by_n };
+        check(&memory, &limited(nulls, 4), Access::Scan, false, 100, 4);
+    }
+
+    #[test]
+    fn values_of_in_are_ranges_of_their_own() {
+        let memory = memory(1, &[&["g", "n"]]);
+        let among = Filter::compare("g", Comparison::In(vec![7.into(), 3.into(), 7.0.into()]));
+        check(&memory, &filtered(vec![among.clone()]), index("g_n", 1, false), false, 20, 20);
+        let ordered = Query { order: vec![Order::ascending("n")], ..filtered(vec![among]) };
+        // 3, 13, 23 and 33 for the first value; then 7 and 17, which is last of the four least.
+        check(&memory, &limited(ordered, 3), index("g_n", 1, false), true, 6, 3);
+        check(
+            &memory,
+            &filtered(vec![Filter::compare("g", Comparison::In(vec![]))]),
+            index("g_n", 1, false),
+            false,
+            0,
+            0,
+        );
+    }
+
+    #[test]
+    fn contains_reads_the_rows_of_an_element() {
+        let memory = memory(1, &[&["tags"]]);
+        let element = Access::Index { name: "tags".to_owned(), equal: 1, range: false, element: true };
+        let contains = Filter::compare("tags", Comparison::Contains("t4".into()));
+        check(&memory, &filtered(vec![contains]), element.clone(), false, 19, 19);
+        let every = Filter::compare("tags", Comparison::Every(vec!["t4".into(), "t5".into()]));
+        check(&memory, &filtered(vec![every]), element, false, 19, 2);
+    }
+
+    #[test]
+    fn an_index_serves_only_when_every_space_declares_it() {
+        let mut memory = memory(2, &[&["g"]]);
+        let query = filtered(vec![Filter::eq("g", 3.into())]);
+        check(&memory, &query, index("g", 1, false), true, 20, 20);
+        memory.add_space(space(2), [("g".to_owned(), Index { fields: vec!["n".to_owned()] })].into());
+        check(&memory, &query, Access::Scan, true, 200, 20);
+        let some = Query { spaces: Some(vec![space(1), space(0), space(1)]), ..query };
+        check(&memory, &some, index("g", 1, false), true, 20, 20);
+    }
+
+    #[test]
+    fn later_spaces_are_read_only_as_far_as_they_can_matter() {
+        let memory = memory(10, &[]);
+        let found = check(&memory, &limited(Query::all(COLLECTION), 5), Access::Scan, true, 20, 5);
+        assert!(found.has_more && found.documents.iter().all(|document| document.id.as_str() == "000"));
+    }
+
+    #[test]
+    fn a_page_reads_from_its_cursor_on() {
+        let memory = memory(1, &[&["g", "n"]]);
+        let in_group = Query { order: vec![Order::ascending("n")], ..filtered(vec![Filter::eq("g", 3.into())]) };
+        for (query, access) in [(Query::all(COLLECTION), Access::Scan), (in_group, index("g_n", 1, false))] {
+            let mut query = limited(query, 3);
+            query.page.after = find(&memory, &query).unwrap().cursors.pop();
+            let found = check(&memory, &query, access, true, 5, 3);
+            assert_eq!(found.documents.len(), 3);
+        }
+    }
+
+    #[test]
+    fn counting_what_an_index_says_wholly_reads_no_documents() {
+        let memory = memory(1, &[&["g"]]);
+        let query = filtered(vec![Filter::eq("g", 3.into())]);
+        let page = Page { limit: Some(2), after: None, count: true };
+        let found = check(&memory, &Query { page, ..query }, index("g", 1, false), true, 3, 2);
+        assert_eq!((found.total, found.plan.rows), (Some(10), 10));
+    }
+
+    #[test]
+    fn an_unknown_space_is_an_error() {
+        let query = Query { spaces: Some(vec![space(9)]), ..Query::all(COLLECTION) };
+        let error = find(&memory(1, &[]), &query).unwrap_err();
+        assert!(matches!(error, ReadError::UnknownSpace { space: unknown } if unknown == space(9)));
+    }
+}

@@ -231,8 +231,8 @@ impl Run<'_> {
 }
 
 impl Page {
-    /// Counts a document that matches, and keeps it if it belongs to the page as known so far. False: nothing that comes
-    /// after it can belong to the page.
+    /// Counts a document that matches, and keeps it if it belongs to the page as known so far. False: nothing whose place is
+    /// after its own can belong to the page.
     fn offer(
         &mut self,
         space: &SpaceId,
@@ -253,7 +253,8 @@ impl Page {
         }
         let document = candidate.document()?;
         self.kept.keep(self.cursors.cursor(), document);
-        Ok(!self.kept.is_done())
+        let is_last = self.kept.last_when_full().is_some_and(|last| self.cursors.is_at(last));
+        Ok(!is_last && !self.kept.is_done())
     }
 
     fn into_found(self, planned: &Planned<'_>, query: &Query) -> Found {
