@@ -161,7 +161,7 @@ pub(super) fn signed_leb128(reader: &mut Reader<'_>) -> Result<i64, DecodeError>
     Err(DecodeError::Varint)
 }
 
-fn sha256(bytes: &[u8]) -> ChangeHash {
+pub(super) fn sha256(bytes: &[u8]) -> ChangeHash {
     use sha2::Digest;
     ChangeHash(sha2::Sha256::digest(bytes).into())
 }

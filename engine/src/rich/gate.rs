@@ -74,9 +74,6 @@ pub enum Malformed {
     /// The counters end beyond [`MAX_COUNTER`].
     #[error("the operation counters end beyond {MAX_COUNTER}")]
     Counter,
-    /// No operations.
-    #[error("a change has at least one operation")]
-    Empty,
     /// The operations do not decode to what these cells have.
     #[error(transparent)]
     Operation(#[from] OperationError),
@@ -157,9 +154,6 @@ fn decide(name: &CellName, chain: &[Generation<'_>], origin: Origin<'_>, bytes: 
         }
         _ => (json::check(Operations::new(&frame, MAX_JSON_OPERATIONS)?, &mut past)?, Vec::new()),
     };
-    if operations == 0 {
-        return Err(Malformed::Empty.into());
-    }
     let max_op = top + operations;
     if max_op > MAX_COUNTER {
         return Err(Malformed::Counter.into());

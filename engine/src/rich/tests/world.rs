@@ -96,6 +96,11 @@ impl Replica {
         Ok(())
     }
 
+    pub fn save(&mut self) {
+        let state = rows::state(&self.rows).unwrap();
+        self.cell.save(&mut self.rows, &state).unwrap();
+    }
+
     fn keep(&mut self, state: rows::State) {
         if state.snapshot_due() {
             self.cell.save(&mut self.rows, &state).unwrap();
