@@ -86,7 +86,12 @@ impl MemoryNetwork {
 
 impl World {
     /// Joins a dialer to a listener, or says why not.
-    fn join(&mut self, address: &Addr, dialer: DeviceId, expect: Option<DeviceId>) -> Result<MemoryConnection, Failure> {
+    fn join(
+        &mut self,
+        address: &Addr,
+        dialer: DeviceId,
+        expect: Option<DeviceId>,
+    ) -> Result<MemoryConnection, Failure> {
         let listening = self.listeners.get(address.place()).ok_or(Failure::Transient(TransientCause::NotListening))?;
         let listener = listening.device;
         if self.cuts.contains(&ordered(dialer, listener)) {
@@ -173,8 +178,7 @@ impl Transport for MemoryTransport {
                 let cause = PermanentCause::Scheme { known: SCHEME.to_owned() };
                 return Err(DialError::Permanent { address, cause });
             }
-            match self.network.world()
-                .join(&address, self.device, expect) {
+            match self.network.world().join(&address, self.device, expect) {
                 Ok(connection) => Ok(Arc::new(connection) as Arc<dyn Connection>),
                 Err(Failure::Transient(cause)) => Err(DialError::Transient { address, cause }),
                 Err(Failure::Permanent(cause)) => Err(DialError::Permanent { address, cause }),

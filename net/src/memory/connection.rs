@@ -13,14 +13,12 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 
 use super::link::{Half, Link, Side};
 use super::pipe::Pipe;
-use crate::transport::{
-    Addr, ChannelBinding, CloseCode, CloseReason, Connection, PathInfo, PathKind, Stream,
-};
+use crate::transport::{Addr, ChannelBinding, CloseCode, CloseReason, Connection, PathInfo, PathKind, Stream};
 
 pub(super) struct MemoryConnection {
     alive: Arc<Alive>,
     remote: Addr,
-    opened: Mutex<mpsc::Receiver<Stream>>,
+    opened: Mutex<mpsc::Receiver<Half>>,
 }
 
 /// Held by a connection and its streams; closes the connection when the last is gone.
@@ -37,7 +35,7 @@ impl Drop for Alive {
 
 impl MemoryConnection {
     /// One end of `link`, whose other end is at `remote`.
-    pub(super) fn new(link: Arc<Link>, side: Side, remote: Addr, opened: mpsc::Receiver<Stream>) -> Self {
+    pub(super) fn new(link: Arc<Link>, side: Side, remote: Addr, opened: mpsc::Receiver<Half>) -> Self {
         Self { alive: Arc::new(Alive { link, side }), remote, opened: Mutex::new(opened) }
     }
 

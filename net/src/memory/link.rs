@@ -117,8 +117,7 @@ impl Link {
 
     /// Closes the connection in good order. Only the first end counts.
     pub(super) fn close(&self, by: Side, code: CloseCode, text: &str) {
-        let CloseReason::Local { text, .. } = CloseReason::local(code, text) else { return };
-        self.finish(End::Closed { by, code, text });
+        self.finish(End::Closed { by, code, text: CloseReason::cut(text).to_owned() });
     }
 
     /// Breaks the connection; false when it was closed before.

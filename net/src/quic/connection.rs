@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 
 use futures_util::future::BoxFuture;
 use quinn::{ConnectionError, VarInt};
@@ -9,25 +10,34 @@ use tidewater_engine::id::DeviceId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{SCHEME, tls};
-use crate::transport::{
-    Addr, ChannelBinding, CloseCode, CloseReason, Connection, PathInfo, PathKind, Stream,
-};
+use crate::transport::{Addr, ChannelBinding, CloseCode, CloseReason, Connection, PathInfo, PathKind, Stream};
 
 /// A QUIC connection whose peer is proven.
 pub(super) struct QuicConnection {
     connection: quinn::Connection,
     peer: DeviceId,
     binding: ChannelBinding,
+    /// What this side closed it with: quinn does not keep it.
+    closed_here: OnceLock<CloseReason>,
     /// Counts an accepted connection against the limit.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl QuicConnection {
+    fn reason(&self, error: ConnectionError) -> CloseReason {
+        match error {
+            ConnectionError::LocallyClosed => {
+                self.closed_here.get().cloned().unwrap_or_else(|| CloseReason::local(CloseCode::Done, ""))
+            }
+            other => reason(other),
+        }
+    }
+
     /// Takes over a connection whose handshake is done; `None` when it proves no device.
     pub(super) fn new(connection: quinn::Connection, permit: Option<OwnedSemaphorePermit>) -> Option<Self> {
         let peer = tls::proven_peer(&connection)?;
         let binding = ChannelBinding(tls::export_binding(&connection)?);
-        Some(Self { connection, peer, binding, _permit: permit })
+        Some(Self { connection, peer, binding, closed_here: OnceLock::new(), _permit: permit })
     }
 }
 
@@ -50,20 +60,22 @@ impl Connection for QuicConnection {
     }
 
     fn open(&self) -> BoxFuture<'_, Result<Stream, CloseReason>> {
-        Box::pin(async { self.connection.open_bi().await.map(stream).map_err(reason) })
+        Box::pin(async { self.connection.open_bi().await.map(stream).map_err(|error| self.reason(error)) })
     }
 
     fn accept(&self) -> BoxFuture<'_, Result<Stream, CloseReason>> {
-        Box::pin(async { self.connection.accept_bi().await.map(stream).map_err(reason) })
+        Box::pin(async { self.connection.accept_bi().await.map(stream).map_err(|error| self.reason(error)) })
     }
 
     fn close(&self, code: CloseCode, text: &str) {
-        let CloseReason::Local { text, .. } = CloseReason::local(code, text) else { return };
-        self.connection.close(VarInt::from_u32(code.to_wire()), text.as_bytes());
+        let text = CloseReason::cut(text);
+        if self.closed_here.set(CloseReason::local(code, text)).is_ok() {
+            self.connection.close(VarInt::from_u32(code.to_wire()), text.as_bytes());
+        }
     }
 
     fn closed(&self) -> BoxFuture<'_, CloseReason> {
-        Box::pin(async { reason(self.connection.closed().await) })
+        Box::pin(async { self.reason(self.connection.closed().await) })
     }
 }
 

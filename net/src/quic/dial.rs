@@ -9,7 +9,7 @@ use tidewater_engine::id::DeviceId;
 
 use super::connection::{QuicConnection, reason};
 use super::tls::{self, Finding};
-use super::{Shared, socket};
+use super::{SCHEME, Shared, socket};
 use crate::transport::{Addr, CloseCode, CloseReason, Connection, DialError, PermanentCause, TransientCause};
 
 /// How many of the addresses that a host name resolves to are tried.
@@ -56,6 +56,9 @@ pub(super) async fn dial(
     expect: Option<DeviceId>,
 ) -> Result<Arc<dyn Connection>, DialError> {
     let attempt = Attempt { shared, address, expect };
+    if address.scheme() != SCHEME {
+        return Err(attempt.permanent(PermanentCause::Scheme { known: SCHEME.to_owned() }));
+    }
     let mut failure = None;
     for target in attempt.resolve().await? {
         match attempt.connect(target).await {
@@ -89,7 +92,8 @@ impl Attempt<'_> {
     async fn connect(&self, target: SocketAddr) -> Result<QuicConnection, DialError> {
         let finding = Arc::new(OnceLock::new());
         let system = |text: String| self.transient(TransientCause::System { text });
-        let tls = self.shared.identity.client(self.expect, finding.clone()).map_err(|error| system(error.to_string()))?;
+        let tls =
+            self.shared.identity.client(self.expect, finding.clone()).map_err(|error| system(error.to_string()))?;
         let mut config = ClientConfig::new(tls);
         config.transport_config(self.shared.config.transport()).token_store(Arc::new(quinn::NoneTokenStore));
         let endpoint = self.shared.dialers.get(self.shared, target).map_err(|error| system(error.to_string()))?;

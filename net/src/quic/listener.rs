@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
+use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, ValidationTokenConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument;
@@ -32,6 +32,9 @@ struct QuicListener {
 
 /// Starts to listen.
 pub(super) fn listen(shared: &Arc<Shared>, address: &Addr) -> Result<Box<dyn Listener>, ListenError> {
+    if address.scheme() != SCHEME {
+        return Err(ListenError::Scheme { address: address.clone(), known: SCHEME.to_owned() });
+    }
     let socket_address = address.socket_address()?;
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => ListenError::InUse { address: address.clone() },
@@ -47,14 +50,16 @@ pub(super) fn listen(shared: &Arc<Shared>, address: &Addr) -> Result<Box<dyn Lis
 
 fn open(shared: &Shared, address: SocketAddr) -> io::Result<Endpoint> {
     let socket = socket::bind(address, shared.config.socket_buffer_bytes)?;
+    // Tokens for later visits would let a network tell that it sees the same device again.
+    let mut tokens = ValidationTokenConfig::default();
+    tokens.sent(0);
     let mut server = ServerConfig::with_crypto(shared.identity.server().map_err(io::Error::other)?);
     server
         .transport_config(shared.config.transport())
+        .validation_token_config(tokens)
         .max_incoming(shared.config.max_handshakes)
         .incoming_buffer_size(UNACCEPTED_BYTES)
         .incoming_buffer_size_total(UNACCEPTED_BYTES * shared.config.max_handshakes as u64);
-    // Tokens for later visits would let a network tell that it sees the same device again.
-    server.validation_token_config.sent(0);
     Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(shared.tasks.clone()))
 }
 

@@ -12,10 +12,9 @@ pub(super) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSo
         // `[::]` is every address, IPv4 too, wherever the system allows it.
         let _ = socket.set_only_v6(false);
     }
-    for (what, given) in [
-        ("receive", socket.set_recv_buffer_size(buffer_bytes)),
-        ("send", socket.set_send_buffer_size(buffer_bytes)),
-    ] {
+    for (what, given) in
+        [("receive", socket.set_recv_buffer_size(buffer_bytes)), ("send", socket.set_send_buffer_size(buffer_bytes))]
+    {
         if let Err(error) = given {
             tracing::debug!(what, buffer_bytes, %error, "the system limits the socket buffer");
         }

@@ -127,7 +127,10 @@ impl From<KeyError> for Error {
     }
 }
 
-fn device_key(certificate: &CertificateDer<'_>, more: &[CertificateDer<'_>]) -> Result<(DeviceId, VerifyingKey), KeyError> {
+fn device_key(
+    certificate: &CertificateDer<'_>,
+    more: &[CertificateDer<'_>],
+) -> Result<(DeviceId, VerifyingKey), KeyError> {
     let device = parse_spki(certificate).filter(|_| more.is_empty()).ok_or(KeyError::Malformed)?;
     let key = VerifyingKey::from_bytes(&device.0).map_err(|_| KeyError::Malformed)?;
     if key.is_weak() {

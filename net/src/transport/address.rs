@@ -129,7 +129,9 @@ impl FromStr for Addr {
         let (scheme, place) = text.split_once("://").ok_or_else(|| AddrError::NoScheme { text: shown() })?;
         let letter = |byte: u8| byte.is_ascii_lowercase();
         let rest = |byte: u8| letter(byte) || byte.is_ascii_digit() || byte == b'+';
-        if scheme.len() > Self::MAX_SCHEME_BYTES || !scheme.bytes().next().is_some_and(letter) || !scheme.bytes().all(rest)
+        if scheme.len() > Self::MAX_SCHEME_BYTES
+            || !scheme.bytes().next().is_some_and(letter)
+            || !scheme.bytes().all(rest)
         {
             return Err(AddrError::Scheme { text: shown() });
         }
@@ -190,8 +192,18 @@ mod tests {
         assert_eq!(parse("quic://[::1]:4711").socket_address().unwrap(), "[::1]:4711".parse().unwrap());
         assert_eq!(parse("quic://hub.example:4711").host_and_port().unwrap(), ("hub.example", 4711));
         assert!(matches!(parse("quic://hub.example:4711").socket_address(), Err(AddrError::Numeric { .. })));
-        for text in ["quic://x", "quic://:1", "quic://x:", "quic://x:+1", "quic://x:65536", "quic://::1:5", "quic://[x]:5", "quic://[::1:5", "quic://x:1/path", "quic://u@x:1"]
-        {
+        for text in [
+            "quic://x",
+            "quic://:1",
+            "quic://x:",
+            "quic://x:+1",
+            "quic://x:65536",
+            "quic://::1:5",
+            "quic://[x]:5",
+            "quic://[::1:5",
+            "quic://x:1/path",
+            "quic://u@x:1",
+        ] {
             assert!(matches!(parse(text).host_and_port(), Err(AddrError::HostPort { .. })), "{text}");
         }
     }

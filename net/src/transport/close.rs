@@ -108,22 +108,24 @@ impl CloseReason {
     pub(crate) fn peer(code: CloseCode, text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(&text[..text.len().min(Self::MAX_TEXT_BYTES)]);
         let text: String = text.chars().filter(|character| !character.is_control()).collect();
-        Self::Peer { code, text: cut(&text).to_owned() }
+        Self::Peer { code, text: Self::cut(&text).to_owned() }
     }
 
     /// This side's own explanation, cut to what is sent.
     #[must_use]
     pub(crate) fn local(code: CloseCode, text: &str) -> Self {
-        Self::Local { code, text: cut(text).to_owned() }
+        Self::Local { code, text: Self::cut(text).to_owned() }
     }
-}
 
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(CloseReason::MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    /// The part of an explanation that is sent.
+    #[must_use]
+    pub(crate) fn cut(text: &str) -> &str {
+        let mut end = text.len().min(Self::MAX_TEXT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        &text[..end]
     }
-    &text[..end]
 }
 
 fn detail(text: &str) -> String {

@@ -60,7 +60,9 @@ pub enum DialError {
         cause: PermanentCause,
     },
     /// Another device answers there. It has not learnt who asked.
-    #[error("{address} answers as device {found}, not as the expected {expected}: the address is out of date, or someone is in between")]
+    #[error(
+        "{address} answers as device {found}, not as the expected {expected}: the address is out of date, or someone is in between"
+    )]
     WrongPeer {
         /// Where.
         address: Addr,
