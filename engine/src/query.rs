@@ -110,9 +110,9 @@ pub enum Comparison {
     StartsWith(String),
     /// A set or list with this element, or text with this part.
     Contains(Value),
-    /// A set or list with at least one of these.
+    /// A set or list with at least one of these, or text with at least one of these parts.
     Any(Vec<Value>),
-    /// A set or list with all of these.
+    /// A set or list with all of these, or text with all of these parts.
     Every(Vec<Value>),
     /// Whether the field is there at all.
     Exists(bool),

@@ -131,3 +131,77 @@ impl FromStr for Cursor {
         bytes.map(Self).map_err(|_| refuse("the cursor is not base64url text; take it from a page as it is".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::memory::{COLLECTION, Memory, space};
+    use crate::query::{Filter, Order, Page, find};
+    use crate::value::{Fields, Value};
+
+    fn cursors(query: &Query) -> Vec<Cursor> {
+        find(&memory(), query).unwrap().cursors
+    }
+
+    fn memory() -> Memory {
+        let mut memory = Memory::default();
+        memory.add_space(space(0), [].into());
+        for n in 0..3i64 {
+            let fields: Fields = [("n".to_owned(), Value::Int(-n))].into();
+            memory.put(space(0), &format!("id{n}"), Some(fields));
+        }
+        memory
+    }
+
+    fn why(query: &Query, after: Cursor) -> String {
+        let page = Page { after: Some(after), ..Page::default() };
+        match find(&memory(), &Query { page, ..query.clone() }) {
+            Err(ReadError::Query { why }) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_query_is_refused() {
+        let query = Query { order: vec![Order::ascending("n")], ..Query::all(COLLECTION) };
+        for other in [
+            Query::all(COLLECTION),
+            Query { order: vec![Order::descending("n")], ..query.clone() },
+            Query { filter: Filter::eq("n", Value::Int(0)), ..query.clone() },
+        ] {
+            assert!(why(&query, cursors(&other).remove(0)).starts_with("the cursor is of another query"), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_version_and_a_damaged_one_are_told_apart() {
+        let query = Query::all(COLLECTION);
+        let mut newer = cursors(&query).remove(0).0;
+        newer[0] += 1;
+        assert!(why(&query, Cursor(newer.clone())).contains("damaged"));
+        let content = newer.len() - CHECK_BYTES;
+        let check = check(&newer[..content]);
+        newer[content..].copy_from_slice(&check);
+        assert!(why(&query, Cursor(newer)).contains("another version"));
+        assert!(why(&query, Cursor(Vec::new())).contains("damaged"));
+    }
+
+    #[test]
+    fn a_cursor_is_text_and_back_and_says_its_place() {
+        let query = Query { order: vec![Order::descending("n")], ..Query::all(COLLECTION) };
+        let all = cursors(&query);
+        assert!(all.is_sorted_by(|a, b| a.0 < b.0));
+        for cursor in &all {
+            assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), *cursor);
+        }
+        let keys = crate::query::order::total_order(&query);
+        let place = read(&all[1], &query, &keys).unwrap();
+        let mut key = Vec::new();
+        crate::value::order_key(&Value::Int(-1), &mut key);
+        assert_eq!(place, Place { keys: vec![(keys[0], key)], id: "id1".to_owned() });
+        for text in ["", "a", "%%%", "aa=="] {
+            let cursor = text.parse::<Cursor>();
+            assert!(cursor.is_err() || why(&query, cursor.unwrap()).contains("damaged"), "{text:?}");
+        }
+    }
+}

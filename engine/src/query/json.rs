@@ -1,16 +1,4 @@
 //! Filters and orders as JSON.
-//!
-//! A filter is an object; everything in it must hold. `and` and `or` have a list of filters, `not` has one. Any other key is a
-//! path, or a field whose object goes on with the path, down to an object of comparisons:
-//!
-//! ```json
-//! {"done": {"eq": false}, "size": {"gte": 1, "lt": 9}, "address": {"city": {"startsWith": "O"}}, "or": [{"tags": {"contains": "home"}}, {"address.zip": {"exists": false}}]}
-//! ```
-//!
-//! Comparisons are `eq ne gt gte lt lte in nin like startsWith contains any all exists`. Values are the JSON of values. A field whose name is
-//! `and`, `or` or `not`, or a nested one that is called like a comparison, can only be named in a dotted path.
-//!
-//! An order is a list of objects from path to `ASC` or `DESC`, each maybe followed by `_NULLS_FIRST` or `_NULLS_LAST`.
 
 use super::validate::refuse;
 use super::{Comparison, Filter, Nulls, Order};
@@ -18,10 +6,25 @@ use crate::store::ReadError;
 use crate::value::{Fields, Value};
 
 impl Filter {
-    /// Reads a filter from JSON text, as `docs` of this module's forms say: `{"done": {"eq": false}, "tags": {"contains": "home"}}`.
+    /// Reads a filter from JSON: an object, of which everything must hold.
+    ///
+    /// `and` and `or` have a list of filters, `not` has one. Any other key is a path, or a field whose object goes on with
+    /// the path, down to an object of comparisons: `eq ne gt gte lt lte in nin like startsWith contains any all exists`.
+    /// Operands are the JSON of values. A field called `and`, `or` or `not`, and a nested one called like a comparison,
+    /// can only be named in a dotted path.
     ///
     /// # Errors
     /// [`ReadError::Query`], which says where and what to change. The limits are checked when the query runs.
+    ///
+    /// ```
+    /// use tidewater_engine::query::Filter;
+    ///
+    /// let nested = Filter::from_json(br#"{"not": {"address": {"city": {"eq": "Oslo"}}}}"#)?;
+    /// assert_eq!(nested, Filter::Not(Box::new(Filter::eq("address.city", "Oslo".into()))));
+    /// let error = Filter::from_json(br#"{"size": {"over": 1}}"#).unwrap_err();
+    /// assert!(error.to_string().contains(r#""over" is not a comparison"#));
+    /// # Ok::<(), tidewater_engine::store::ReadError>(())
+    /// ```
     pub fn from_json(text: &[u8]) -> Result<Self, ReadError> {
         let value = Value::from_json(text).map_err(|error| refuse(format!("the filter is not JSON: {error}")))?;
         Self::from_value(&value)
@@ -37,7 +40,8 @@ impl Filter {
 }
 
 impl Order {
-    /// Reads sort keys from JSON text: `[{"createdAt": "DESC"}, {"title": "ASC_NULLS_LAST"}]`.
+    /// Reads sort keys from JSON: a list of objects from path to `ASC` or `DESC`, maybe followed by `_NULLS_FIRST` or
+    /// `_NULLS_LAST`, such as `[{"createdAt": "DESC"}, {"title": "ASC_NULLS_LAST"}]`.
     ///
     /// # Errors
     /// [`ReadError::Query`], which says what to change.

@@ -1,21 +1,4 @@
-//! The short filter language of the command line: `section=games size>1000 and not tags:x`.
-//!
-//! ```text
-//! filter = term { "or" term }
-//! term   = factor { ["and"] factor }
-//! factor = "not" factor | "(" filter ")" | path test
-//! test   = ("=" | "!=" | ">" | ">=" | "<" | "<=") value
-//!        | ":" value                  contains: an element of a set or list, a part of text
-//!        | "^=" value                 text that starts so
-//!        | "~" value                  text that matches: % any run, _ any one character, \ takes the next literally
-//!        | "in" "(" value { "," value } ")"
-//!        | "exists" | "missing"
-//! path   = word
-//! value  = word | string
-//! ```
-//!
-//! A word runs up to a blank, a bracket, a comma, a quote or one of `= ! > < : ^ ~`. As a value, `null`, `true`, `false` and numbers are what they look
-//! like; every other word is text. A string is in double quotes as in JSON, and always text. Nothing at all gives every document.
+//! The short filter language of the command line.
 
 mod token;
 
@@ -56,6 +39,24 @@ pub enum LanguageFault {
 
 impl Filter {
     /// Reads a filter in the short language: `section=games size>1000 and not tags:x`.
+    ///
+    /// ```text
+    /// filter = term { "or" term }
+    /// term   = factor { ["and"] factor }
+    /// factor = "not" factor | "(" filter ")" | path test
+    /// test   = ("=" | "!=" | ">" | ">=" | "<" | "<=") value
+    ///        | ":" value         contains: an element of a set or list, a part of text
+    ///        | "^=" value        text that starts so
+    ///        | "~" value         text that matches: % any run, _ any one character, \ takes the next literally
+    ///        | "in" "(" value { "," value } ")"
+    ///        | "exists" | "missing"
+    /// path   = word
+    /// value  = word | string
+    /// ```
+    ///
+    /// A word runs up to a blank, a bracket, a comma, a double quote or one of `= ! > < : ^ ~`. As a value, `null`,
+    /// `true`, `false` and numbers are what they look like, and every other word is text. A string stands in double
+    /// quotes as in JSON, and is always text. Nothing at all gives every document.
     ///
     /// # Errors
     /// [`LanguageError`], with the column. Limits, paths and patterns are checked when the query runs.

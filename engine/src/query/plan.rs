@@ -474,6 +474,28 @@ mod tests {
     }
 
     #[test]
+    fn a_page_seeks_only_in_ranges_of_the_value_that_its_cursor_has() {
+        let memory = memory(1, &[&["g", "n"]]);
+        let among = Filter::compare("g", Comparison::In(vec![3.into(), 7.into()]));
+        for order in [[Order::ascending("g"), Order::ascending("n")], [Order::descending("g"), Order::descending("n")]]
+        {
+            let whole = Query { order: order.to_vec(), ..filtered(vec![among.clone()]) };
+            let mut page = limited(whole.clone(), 3);
+            let mut paged = Vec::new();
+            while let Some(last) = {
+                let mut found = find(&memory, &page).unwrap();
+                assert!(found.plan.ordered);
+                paged.append(&mut found.documents);
+                found.cursors.pop()
+            } {
+                page.page.after = Some(last);
+            }
+            assert_eq!(paged, find(&memory, &whole).unwrap().documents);
+            assert_eq!(paged.len(), 20);
+        }
+    }
+
+    #[test]
     fn counting_what_an_index_says_wholly_reads_no_documents() {
         let memory = memory(1, &[&["g"]]);
         let query = filtered(vec![Filter::eq("g", 3.into())]);
