@@ -1,6 +1,8 @@
-//! What the tests that cross crates share: the corpus and the doors it runs through, and stores that share a space.
+//! What the tests that cross crates share: the corpus and the doors it runs through, stores that share a space, and
+//! the naive fold.
 
 pub mod corpus;
 pub mod door;
+pub mod oracle;
 pub mod random;
 pub mod shared_space;

@@ -1,3 +1,4 @@
 //! Every test that crosses crates, in one binary: each further binary would link the whole product again.
 
+mod convergence;
 mod tidy;

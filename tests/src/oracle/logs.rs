@@ -1,0 +1,79 @@
+//! Commits out of a store's logs, with full pasts instead of deltas.
+
+use std::collections::BTreeMap;
+
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::run::join;
+use tidewater_engine::log::seal::Opener;
+use tidewater_engine::log::{Header, Place, Plane};
+use tidewater_engine::operation::{Operation, decode_commit};
+use tidewater_engine::space::SecretKey;
+use tidewater_engine::store::Store;
+
+/// One commit, opened.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// The number of its first entry.
+    pub sequence: u64,
+    /// The writer's clock.
+    pub timestamp_ms: i64,
+    /// How much of every log its writer had seen.
+    pub past: BTreeMap<WriterId, u64>,
+    /// What it does, in order.
+    pub operations: Vec<Operation>,
+}
+
+impl Commit {
+    /// What names it.
+    #[must_use]
+    pub fn dot(&self) -> (WriterId, u64) {
+        (self.writer, self.sequence)
+    }
+
+    /// Whether the other commit was seen by this one's writer before.
+    #[must_use]
+    pub fn saw(&self, other: &Commit) -> bool {
+        self.past.get(&other.writer).is_some_and(|length| *length > other.sequence)
+    }
+}
+
+/// Every commit of the data plane that a store holds, by writer and sequence, opened with `key`.
+///
+/// # Panics
+/// When a log of the store is not well-formed.
+#[must_use]
+pub fn commits(store: &Store, space: &SpaceId, key: &SecretKey) -> Vec<Commit> {
+    let vector = store.vector(space, Plane::Data).expect("a vector");
+    vector.iter().flat_map(|(writer, prefix)| of_writer(store, space, key, *writer, prefix.length)).collect()
+}
+
+fn of_writer(store: &Store, space: &SpaceId, key: &SecretKey, writer: WriterId, length: u64) -> Vec<Commit> {
+    let (mut opener, mut past) = (Opener::new(), BTreeMap::new());
+    let (mut found, mut chunks, mut sequence) = (Vec::new(), Vec::new(), 0);
+    let mut next = 0;
+    while next < length {
+        let batch = store.read_log(space, Plane::Data, &writer, next, usize::MAX).expect("a log is read");
+        for entry in batch.expect("the vector says there is more").entries {
+            let header = Header::decode(&entry.header).expect("a header");
+            let place = Place { space: *space, plane: Plane::Data, writer, sequence: next };
+            if header.first {
+                sequence = next;
+            }
+            for (other, prefix) in &header.dependencies {
+                past.insert(*other, prefix.length);
+            }
+            chunks.push(opener.open(&place, &header, &entry.header, &entry.body, key).expect("a body"));
+            next += 1;
+            if header.last {
+                let bytes = join(Plane::Data, std::mem::take(&mut chunks)).expect("a commit");
+                let operations = decode_commit(&bytes).expect("operations");
+                let mut past = past.clone();
+                past.insert(writer, sequence);
+                found.push(Commit { writer, sequence, timestamp_ms: header.timestamp_ms, past, operations });
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,183 @@
+//! Any operations on any replicas, exchanged in any order, end in the same state everywhere, and it is the one that the
+//! naive fold of `tidewater_tests::oracle` gives.
+//!
+//! Every run prints nothing and is repeated by its seed: a failure names it. `TIDEWATER_SEED=n` runs that one alone,
+//! `TIDEWATER_SEEDS=n` runs so many.
+
+mod edits;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewater_engine::document::Conflict;
+use tidewater_engine::id::{DocumentId, WriterId};
+use tidewater_engine::operation::FieldKind;
+use tidewater_engine::query::Query;
+use tidewater_engine::schema::Schema;
+use tidewater_engine::store::{Durability, Store, TransactionError};
+use tidewater_tests::oracle::{Oracle, Seen, commits};
+use tidewater_tests::random::Random;
+use tidewater_tests::shared_space::SharedSpace;
+
+/// Replicas that write. One more writes nothing and receives everything at the end.
+const WRITERS: usize = 3;
+/// Steps of one run.
+const STEPS: usize = 60;
+/// Runs, when the environment doesn't say.
+const RUNS: u64 = 40;
+
+/// The collection with declared kinds; the other, `free`, has no schema.
+const DECLARED: &[(&str, &str, FieldKind)] = &[
+    ("declared", "counter", FieldKind::Counter),
+    ("declared", "set", FieldKind::Set),
+    ("declared", "text", FieldKind::Text),
+    ("declared", "json", FieldKind::Json),
+];
+const SCHEMA: &str = r#"{"fields": {"counter": {"kind": "counter"}, "set": {"kind": "set"}, "text": {"kind": "text"},
+    "json": {"kind": "json"}}, "indexes": {"by_register": {"fields": ["register"]}}}"#;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+#[test]
+fn equal_operations_give_equal_states_and_those_of_the_naive_fold() {
+    let seeds = match number("TIDEWATER_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TIDEWATER_SEEDS").unwrap_or(RUNS),
+    };
+    let mut reached = BTreeMap::<&str, usize>::new();
+    for seed in seeds.clone() {
+        println!("TIDEWATER_SEED={seed}");
+        run(seed, &mut reached);
+    }
+    println!("reached: {reached:?}");
+    if seeds.end - seeds.start >= RUNS {
+        for what in ["alive", "not alive", "siblings", "kinds", "deleted", "restart", "partial delivery"] {
+            assert!(reached.get(what).is_some_and(|times| *times > 0), "no run reached {what}: {reached:?}");
+        }
+    }
+}
+
+fn run(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
+    let mut random = Random::new(seed);
+    let mut shared = SharedSpace::new(seed, WRITERS + 1);
+    let schema = Schema::from_json(SCHEMA.as_bytes()).expect("a schema");
+    let declared =
+        shared.store(0).transaction(Durability::Local, |transaction| transaction.set_schema("declared", &schema));
+    declared.expect("the schema is declared");
+    shared.exchange_all();
+    let mut deliver = |shared: &SharedSpace, random: &mut Random, to: usize| {
+        let from = random.below(WRITERS);
+        let writers: Vec<WriterId> = shared.vector(from).iter().map(|(writer, _)| *writer).collect();
+        let (writer, max_bytes) = (*random.pick(&writers), 1 + random.below(4_000));
+        if from != to && shared.deliver(from, to, &writer, max_bytes) {
+            let complete = shared.vector(to).length(&writer) == shared.vector(from).length(&writer);
+            *reached.entry(if complete { "delivery" } else { "partial delivery" }).or_default() += 1;
+        }
+    };
+    let mut restarts = 0;
+    for _ in 0..STEPS {
+        let member = random.below(WRITERS);
+        shared.host.advance_ms(random.below(2_000) as i64 - 500);
+        match random.below(10) {
+            0..6 => edit(shared.store(member), &mut random),
+            6..9 => (0..=random.below(4)).for_each(|_| deliver(&shared, &mut random, member)),
+            _ => {
+                shared.restart(member);
+                restarts += 1;
+            }
+        }
+    }
+    // The last replica learns everything at the end, in bits and in any order.
+    (0..30).for_each(|_| deliver(&shared, &mut random, WRITERS));
+    shared.exchange_all();
+    *reached.entry("restart").or_default() += restarts;
+
+    check(&mut shared, seed, reached);
+}
+
+/// One transaction of one to four random writes. What the database refuses, it refuses whole.
+fn edit(store: &Store, random: &mut Random) {
+    let outcome = store.transaction(Durability::Local, |transaction| {
+        (0..=random.below(4)).try_for_each(|_| edits::one(transaction, random))
+    });
+    match outcome {
+        Ok(()) | Err(TransactionError::Aborted(edits::Refused)) => {}
+        Err(TransactionError::Write(error)) => panic!("a commit failed: {error}"),
+    }
+}
+
+fn check(shared: &mut SharedSpace, seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
+    let space = shared.space;
+    let commits = commits(shared.store(0), &space, &shared.epoch);
+    let oracle = Oracle::new(&commits, DECLARED);
+    let digest = shared.store(0).digest(&space).expect("a digest");
+    for member in 0..shared.count() {
+        let store = shared.store(member);
+        let report = store.snapshot().expect("a snapshot").report(&space).expect("a report");
+        assert_eq!((report.void, report.parked), (0, 0), "seed {seed}: replica {member}");
+        let mut alive = BTreeSet::new();
+        for (collection, id) in oracle.names().filter(|(collection, _)| !collection.starts_with('$')) {
+            let expected = oracle.see(collection, id);
+            let seen = see(store, collection, id);
+            assert_eq!(seen, expected, "seed {seed}: {collection}/{id} on replica {member}");
+            if member == 0 {
+                count(&expected, reached);
+            }
+            alive.extend(expected.live.map(|_| (collection.to_owned(), id.to_owned())));
+        }
+        let listed = ["declared", "free"].iter().flat_map(|collection| {
+            store.snapshot().expect("a snapshot").find(&Query::all(*collection)).expect("a result").documents
+        });
+        let listed: BTreeSet<_> = listed.map(|document| (document.collection, document.id.to_string())).collect();
+        assert_eq!(listed, alive, "seed {seed}: what replica {member} lists");
+        assert_eq!(store.digest(&space).expect("a digest"), digest, "seed {seed}: replica {member} differs from 0");
+        let verified = store.verify(&mut |_, _| {}).expect("a report");
+        assert!(verified.problems.is_empty(), "seed {seed}: replica {member}: {:?}", verified.problems);
+    }
+    for member in 0..shared.count() {
+        shared.restart(member);
+        let again = shared.store(member).digest(&space).expect("a digest");
+        assert_eq!(again, digest, "seed {seed}: replica {member} differs after a restart");
+    }
+}
+
+fn count(seen: &Seen, reached: &mut BTreeMap<&'static str, usize>) {
+    let mut add = |what, times| *reached.entry(what).or_default() += times;
+    add(if seen.live.is_some() { "alive" } else { "not alive" }, 1);
+    add("siblings", seen.siblings.len());
+    add("kinds", seen.kinds.len());
+    add("deleted", seen.deleted.len());
+}
+
+/// What the engine says, in the oracle's form.
+fn see(store: &Store, collection: &str, id: &str) -> Seen {
+    let snapshot = store.snapshot().expect("a snapshot");
+    let document = snapshot.get(None, collection, id).expect("a read");
+    let document_id = DocumentId::new(id).expect("an id");
+    let conflicts = snapshot.conflicts(None, collection, &document_id).expect("conflicts");
+    if let Some(document) = &document {
+        assert_eq!(document.conflicted, !conflicts.is_empty(), "{collection}/{id}: {conflicts:?}");
+    }
+    let mut seen = Seen {
+        live: document.map(|document| (document.generation, document.fields)),
+        siblings: BTreeMap::new(),
+        kinds: BTreeSet::new(),
+        deleted: BTreeSet::new(),
+    };
+    for conflict in conflicts {
+        match conflict {
+            Conflict::Siblings { field, values } => {
+                seen.siblings.insert(field, values.into_iter().map(|sibling| sibling.value).collect());
+            }
+            Conflict::Kind { field, hidden, .. } => {
+                seen.kinds.insert((field, hidden));
+            }
+            Conflict::EditedWhileDeleted { generation, field, .. } => {
+                seen.deleted.insert((generation, field));
+            }
+            other => panic!("a conflict the oracle does not know: {other:?}"),
+        }
+    }
+    seen
+}
