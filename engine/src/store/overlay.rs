@@ -26,10 +26,12 @@ pub(crate) struct Overlay {
     pub documents: BTreeMap<u32, BTreeMap<Box<str>, Changing>>,
 }
 
-/// A document that is being changed.
+/// A document that was looked at to be changed.
 #[derive(Clone)]
 pub(crate) struct Changing {
     pub state: DocumentState,
+    /// Whether an operation was folded into it: a look alone is not stored.
+    changed: bool,
     /// Whether it was alive before.
     was_alive: bool,
     /// Its index rows before.
@@ -51,7 +53,8 @@ impl Overlay {
             let state = load_state(&work.tables, &document_key(collection, space.slot, id))?.unwrap_or_default();
             let index_rows = indexing::rows_of(&work.state.names, space, collection, id, &state)?;
             let was_alive = state.live_generation().is_some();
-            documents.insert(id.into(), Changing { state, was_alive, index_rows, pending: BTreeMap::new() });
+            documents
+                .insert(id.into(), Changing { state, changed: false, was_alive, index_rows, pending: BTreeMap::new() });
         }
         Ok(documents.get_mut(id).expect("inserted above"))
     }
@@ -61,7 +64,7 @@ impl Overlay {
         let collection = intern(&mut work.state.names, &mut work.tables, &operation.collection)?;
         let id = operation.id.as_str();
         let generation = operation.generation;
-        self.document(work, collection, id)?;
+        self.document(work, collection, id)?.changed = true;
         let edits = match &operation.action {
             Action::Insert(edits) => {
                 self.document(work, collection, id)?.state.open(generation, None);
@@ -115,7 +118,11 @@ impl Overlay {
         let space_id = self.space;
         let mut changed_schemas = Vec::new();
         let mut record = Vec::new();
-        for (collection, documents) in self.documents {
+        for (collection, mut documents) in self.documents {
+            documents.retain(|_, changing| changing.changed);
+            if documents.is_empty() {
+                continue;
+            }
             let name = work.state.names.name(collection).clone();
             let mut alive = 0i64;
             for (id, mut changing) in documents {
