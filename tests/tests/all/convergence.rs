@@ -21,9 +21,9 @@ use tidewater_tests::shared_space::SharedSpace;
 /// Replicas that write. One more writes nothing and receives everything at the end.
 const WRITERS: usize = 3;
 /// Steps of one run.
-const STEPS: usize = 60;
+const STEPS: usize = 120;
 /// Runs, when the environment doesn't say.
-const RUNS: u64 = 40;
+const RUNS: u64 = 30;
 
 /// The collection with declared kinds; the other, `free`, has no schema.
 const DECLARED: &[(&str, &str, FieldKind)] = &[
@@ -79,9 +79,9 @@ fn run(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
     for _ in 0..STEPS {
         let member = random.below(WRITERS);
         shared.host.advance_ms(random.below(2_000) as i64 - 500);
-        match random.below(10) {
-            0..6 => edit(shared.store(member), &mut random),
-            6..9 => (0..=random.below(4)).for_each(|_| deliver(&shared, &mut random, member)),
+        match random.below(40) {
+            0..26 => edit(shared.store(member), &mut random),
+            26..39 => (0..=random.below(4)).for_each(|_| deliver(&shared, &mut random, member)),
             _ => {
                 shared.restart(member);
                 restarts += 1;
@@ -96,11 +96,11 @@ fn run(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
     check(&mut shared, seed, reached);
 }
 
-/// One transaction of one to four random writes. What the database refuses, it refuses whole.
+/// One transaction of one to three random writes. What the database refuses, it refuses whole.
 fn edit(store: &Store, random: &mut Random) {
-    let outcome = store.transaction(Durability::Local, |transaction| {
-        (0..=random.below(4)).try_for_each(|_| edits::one(transaction, random))
-    });
+    let writes = if random.one_in(3) { 1 + random.below(3) } else { 1 };
+    let outcome = store
+        .transaction(Durability::Local, |transaction| (0..writes).try_for_each(|_| edits::one(transaction, random)));
     match outcome {
         Ok(()) | Err(TransactionError::Aborted(edits::Refused)) => {}
         Err(TransactionError::Write(error)) => panic!("a commit failed: {error}"),

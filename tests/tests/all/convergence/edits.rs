@@ -23,19 +23,19 @@ impl From<WriteError> for Refused {
 pub(super) fn one(transaction: &mut Transaction<'_>, random: &mut Random) -> Result<(), Refused> {
     let collection = *random.pick(&["declared", "free"]);
     let id = *random.pick(&["one", "two", "three"]);
-    match random.below(12) {
-        0..2 => {
+    match random.below(20) {
+        0 | 1 => {
             let fields = fields(random, collection);
             transaction.upsert(collection, id, fields)?;
         }
-        2 => {
+        2 | 3 => {
             let fields = fields(random, collection);
             transaction.insert(collection, Some(id), fields)?;
         }
-        3 => {
+        4 => {
             transaction.delete(collection, id)?;
         }
-        4 => transaction.restore(collection, id)?,
+        5 | 6 => transaction.restore(collection, id)?,
         _ => {
             let edits = (0..=random.below(3)).map(|_| edit(random, collection)).collect();
             transaction.update(collection, id, edits)?;
@@ -69,7 +69,7 @@ fn edit(random: &mut Random, collection: &str) -> (String, Edit) {
     let field = if collection == "declared" {
         *random.pick(&["register", "counter", "set", "text", "json"])
     } else {
-        *random.pick(&["register", "mixed"])
+        *random.pick(&["register", "mixed", "mixed"])
     };
     let edit = match field {
         "counter" => counter(random),
