@@ -44,6 +44,7 @@ use self::state::State;
 use self::tables::ReadTables;
 use crate::host::{HeadSigner, Host};
 use crate::id::{DatabaseId, SpaceId, WriterId};
+use crate::log::seal::Sealer;
 use crate::log::{Plane, Prefix, VersionVector};
 use crate::space::EffectiveTable;
 
@@ -67,6 +68,8 @@ struct Inner {
     writing_thread: Mutex<Option<std::thread::ThreadId>>,
     /// How many callers wait for the writer's lock.
     waiting: AtomicUsize,
+    /// The compression context of this device's own commits.
+    sealer: Mutex<Sealer>,
     /// Loaded text and json cells.
     cells: Arc<crate::rich::Cache>,
     listeners: Mutex<BTreeMap<u64, Listener>>,
@@ -78,7 +81,7 @@ struct Published {
     state: Arc<State>,
     /// The state at the last durable commit: what may leave this device.
     durable: Arc<State>,
-    tables: ReadTables,
+    tables: Arc<ReadTables>,
 }
 
 impl Inner {
@@ -215,7 +218,7 @@ impl Store {
         log_reading::prefix_proof(&self.inner, space, plane, writer, old, new)
     }
 
-    /// The order in which this database applied the logs of a plane, from application number `from` on: (number, writer, sequence of the first entry of the commit).
+    /// The order in which this database applied the logs of a plane, from application number `from` on: (number, writer, sequence of the last entry of the commit).
     /// Sending in this order is sending in causal order.
     pub fn applied_order(
         &self,
@@ -224,7 +227,8 @@ impl Store {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, WriterId, u64)>, ReadError> {
-        log_reading::applied_order(&self.inner.published(), space, plane, from, limit)
+        let order = log_reading::applied_order(&self.inner.published(), space, plane, from, limit)?;
+        Ok(order.into_iter().map(|commit| (commit.number, commit.writer, commit.last)).collect())
     }
 
     /// Verifies a batch against its head, stores it, and applies what can be applied, in one storage transaction.

@@ -1,13 +1,13 @@
 //! Appending a commit to this writer's own log: cut, seal, hash, store, and mark it applied.
 
-use super::group::{Work, sign_head};
+use super::group::{Work, lock, sign_head};
 use super::state::{LogState, entry_key, log_key, order_key};
 use super::tables::{Table, Tables, WriteTables, damaged};
 use super::{Inner, ReadError, WriteError};
 use crate::codec::{self, Reader};
 use crate::id::{EpochId, SpaceId, WriterId};
 use crate::log::run::{RunError, cut};
-use crate::log::seal::{EntryDraft, Sealer};
+use crate::log::seal::EntryDraft;
 use crate::log::tree::{leaf_hash, root_at};
 use crate::log::{NodeSource, Place, Plane, Prefix, VersionVector};
 use crate::space::{Rank, SecretKey};
@@ -56,7 +56,12 @@ pub(crate) fn append(
     timestamp_ms: i64,
 ) -> Result<(), WriteError> {
     let writer = work.inner.writer;
-    let slot = work.log_mut(space, plane, &writer)?.slot;
+    let own = work.log_mut(space, plane, &writer)?;
+    let slot = own.slot;
+    if own.applied < own.length() {
+        // A commit on top would count them as applied although they are not in the documents.
+        return Err(forbidden(space, "earlier commits of it wait for a key or a member's log"));
+    }
     let moved = moved(work, space, plane, slot)?;
     let parts = cut(plane, stream, &moved.dependencies, &moved.control).map_err(|error| match error {
         RunError::CommitTooLarge { length, limit } => {
@@ -74,7 +79,7 @@ pub(crate) fn append(
     let log = state.logs[plane as usize].get_mut(&writer).expect("made above");
     let first = log.length();
     let log_rows = log_key(space_slot, plane, slot);
-    let mut sealer = Sealer::new();
+    let mut sealer = lock(&inner.sealer);
     for part in parts {
         let place = Place { space: *space, plane, writer, sequence: log.length() };
         let mut random = [0; 16];
@@ -102,9 +107,10 @@ pub(crate) fn append(
     log.open_run = log.length();
     log.past.extend(moved.past);
     log.control.extend(moved.control_lengths);
+    let length = log.length();
     let number = state.applied_commits[plane as usize];
     state.applied_commits[plane as usize] += 1;
-    store_order(&mut work.tables, space_slot, plane, number, slot, first)?;
+    store_order(&mut work.tables, space_slot, plane, number, slot, first..length)?;
     Ok(())
 }
 
@@ -134,18 +140,19 @@ pub(crate) fn split_entry<'e>(key: &[u8], row: &'e [u8]) -> Result<(&'e [u8], &'
     Ok((header, body))
 }
 
-/// Notes that the commit of `writer` that starts at `first` was applied next.
+/// Notes that the commit of `writer` over these entries was applied next.
 pub(crate) fn store_order(
     tables: &mut WriteTables<'_>,
     space: u32,
     plane: Plane,
     number: u64,
     writer: u32,
-    first: u64,
+    entries: std::ops::Range<u64>,
 ) -> Result<(), ReadError> {
-    let mut row = Vec::with_capacity(14);
+    let mut row = Vec::with_capacity(16);
     codec::put_varint(&mut row, u64::from(writer));
-    codec::put_varint(&mut row, first);
+    codec::put_varint(&mut row, entries.start);
+    codec::put_varint(&mut row, entries.end - entries.start - 1);
     tables.order.insert(&order_key(space, plane, number), &row)
 }
 

@@ -1,13 +1,15 @@
 //! Applying what is held: a commit takes effect when all of it is there, its dependencies are applied, the control
 //! vector it was written under has been evaluated, and the key to open it is held. Until then it is parked.
 
-use super::ReadError;
+use std::collections::BTreeMap;
+
 use super::append::{applied_root, split_entry, store_order};
 use super::group::Work;
 use super::overlay::Overlay;
 use super::rich_changes;
 use super::state::{SpaceState, entry_key, log_key};
 use super::tables::{Tables, damaged};
+use super::{Inner, ReadError};
 use crate::document::fold::Origin;
 use crate::document::state::Dot;
 use crate::id::{SpaceId, WriterId};
@@ -16,7 +18,7 @@ use crate::log::seal::Opener;
 use crate::log::{Header, Place, Plane, Prefix};
 use crate::operation::{Action, Operation};
 use crate::operation::{StreamError, decode_commit};
-use crate::space::SecretKey;
+use crate::space::{EffectiveTable, Rank, SecretKey};
 
 /// A commit in a log.
 pub(crate) struct Run {
@@ -120,6 +122,8 @@ enum Outcome {
     /// It counts for nothing, on every replica alike.
     Void(String),
     Control,
+    /// Kept for others by a relay, which can't open it.
+    Sealed,
     Data(Vec<Operation>, Vec<rich_changes::Change>),
 }
 
@@ -143,8 +147,8 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
     let first = log.applied;
     log.applied = run.end();
     log.parked_bytes = log.parked_bytes.saturating_sub(bytes);
-    log.past.extend(past);
-    log.control.extend(control);
+    fold(&mut log.past, &past);
+    fold(&mut log.control, &control);
     let past = log.past.clone();
     match outcome {
         Outcome::Data(operations, changes) => {
@@ -170,13 +174,13 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
             work.tables.voids.insert(&entry_key(rows, first), why.as_bytes())?;
             work.space_mut(id)?.voids += 1;
         }
-        Outcome::Control | Outcome::Parked => {}
+        Outcome::Control | Outcome::Sealed | Outcome::Parked => {}
     }
     let space = work.space_mut(id)?;
     let number = space.applied_commits[plane as usize];
     space.applied_commits[plane as usize] += 1;
     let space_slot = space.slot;
-    store_order(&mut work.tables, space_slot, plane, number, slot, first)?;
+    store_order(&mut work.tables, space_slot, plane, number, slot, run.first..run.end())?;
     work.changed.counters.insert(*id);
     work.changed.spaces.insert((*id, plane));
     Ok(true)
@@ -191,17 +195,12 @@ fn judge(
     rows: [u8; 9],
     run: &Run,
 ) -> Result<Outcome, ReadError> {
-    for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
-        let applied = space.log(plane, other).map_or(0, |log| log.applied);
-        if applied < prefix.length {
-            return Ok(Outcome::Parked);
-        }
-        if applied_root(&work.tables, space, plane, other, prefix.length)? != prefix.root {
-            return Ok(Outcome::Void(format!("it depends on another history of {other}")));
-        }
-        if !ends_commit(work, space, plane, other, prefix.length)? {
-            return Ok(Outcome::Void(format!("it depends on a part of a commit of {other}")));
-        }
+    // A commit that will be void waits like any other: its lists are folded into what its writer saw.
+    if !run.headers.iter().all(|header| is_ready(space, plane, header)) {
+        return Ok(Outcome::Parked);
+    }
+    if let Some(why) = wrong_lists(work, space, plane, writer, run)? {
+        return Ok(Outcome::Void(why));
     }
     let table = &space.table;
     if plane == Plane::Control {
@@ -211,16 +210,11 @@ fn judge(
             Err(OpenFailure::Malformed(why)) => Outcome::Void(why),
         });
     }
-    for (other, prefix) in run.headers.iter().flat_map(|header| &header.control) {
-        if table.control.length(other) < prefix.length {
-            return Ok(Outcome::Parked);
-        }
-        if applied_root(&work.tables, space, Plane::Control, other, prefix.length)? != prefix.root {
-            return Ok(Outcome::Void(format!("it was written under another control history of {other}")));
-        }
-    }
     if let Some(why) = lacks_authority(space, writer, run) {
         return Ok(Outcome::Void(why));
+    }
+    if is_relay(&space.table, work.inner) {
+        return Ok(Outcome::Sealed);
     }
     let key = table.epochs.get(&run.headers[0].epoch);
     let stream = match open_run(&work.tables, space, plane, writer, rows, run, key)? {
@@ -241,6 +235,50 @@ fn judge(
         Ok(changes) => Outcome::Data(operations, changes),
         Err(why) => Outcome::Void(why),
     })
+}
+
+/// Whether this device stores and forwards what it cannot read.
+pub(crate) fn is_relay(table: &EffectiveTable, inner: &Inner) -> bool {
+    table.rank(&inner.writer.device) == Some(Rank::Relay)
+}
+
+/// Whether all that an entry was written after is applied here.
+pub(crate) fn is_ready(space: &SpaceState, plane: Plane, header: &Header) -> bool {
+    let applied = |writer: &WriterId| space.log(plane, writer).map_or(0, |log| log.applied);
+    header.dependencies.iter().all(|(writer, prefix)| applied(writer) >= prefix.length)
+        && header.control.iter().all(|(writer, prefix)| space.table.control.length(writer) >= prefix.length)
+}
+
+/// What is wrong with the lists of a commit whose dependencies are met, if anything.
+fn wrong_lists(
+    work: &Work<'_>,
+    space: &SpaceState,
+    plane: Plane,
+    writer: &WriterId,
+    run: &Run,
+) -> Result<Option<String>, ReadError> {
+    let log = space.log(plane, writer);
+    let dependencies = run.headers.iter().flat_map(|header| &header.dependencies);
+    let control = run.headers.iter().flat_map(|header| &header.control);
+    let mut seen = [BTreeMap::new(), BTreeMap::new()];
+    for (list, folded, (other, prefix)) in (dependencies.map(|moved| (plane, log.map(|log| &log.past), moved)))
+        .chain(control.map(|moved| (Plane::Control, log.map(|log| &log.control), moved)))
+    {
+        let slot = space.log(list, other).map(|log| log.slot);
+        let before = slot.and_then(|slot| folded?.get(&slot).copied()).unwrap_or(0);
+        let is_control_of_data = usize::from(list != plane);
+        let before = seen[is_control_of_data].insert(*other, prefix.length).unwrap_or(before);
+        if prefix.length <= before {
+            return Ok(Some(format!("it repeats or moves back what it saw of {other}")));
+        }
+        if applied_root(&work.tables, space, list, other, prefix.length)? != prefix.root {
+            return Ok(Some(format!("it was written after another history of {other}")));
+        }
+        if !ends_commit(work, space, list, other, prefix.length)? {
+            return Ok(Some(format!("it was written after a part of a commit of {other}")));
+        }
+    }
+    Ok(None)
 }
 
 /// Why the author of a commit had no right to write it, if so.
@@ -330,6 +368,14 @@ fn run_bytes(work: &Work<'_>, rows: [u8; 9], run: &Run) -> Result<u64, ReadError
 }
 
 type Lengths = Vec<(u32, u64)>;
+
+/// Moves a folded list forward.
+fn fold(folded: &mut BTreeMap<u32, u64>, moved: &Lengths) {
+    for (slot, length) in moved {
+        let folded = folded.entry(*slot).or_insert(0);
+        *folded = (*folded).max(*length);
+    }
+}
 
 /// The lists of a commit with writers as slots.
 fn lists(work: &mut Work<'_>, run: &Run) -> Result<(Lengths, Lengths), ReadError> {

@@ -19,7 +19,7 @@ use crate::value::{Value, ValueError};
 const CONTEXT: &str = "tidewater 2026 digest of a space v1";
 
 pub(super) fn digest(published: &Published, cells: &Cache, id: &SpaceId) -> Result<[u8; 32], ReadError> {
-    let view = View { tables: &published.tables, state: &published.state, cells, overlay: None, committed: true };
+    let view = View { tables: &*published.tables, state: &published.state, cells, overlay: None, committed: true };
     let space = view.space(id)?;
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     hasher.update(id.as_bytes());

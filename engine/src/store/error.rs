@@ -244,7 +244,7 @@ pub enum ReceiveError {
         /// What is wrong.
         why: String,
     },
-    /// The batch contradicts what is held: the writer's log is forked.
+    /// The batch contradicts what is held, or extends this device's own log: the writer's log is forked.
     #[error("the {plane:?} log of {writer} is forked at or before entry {length}")]
     Fork {
         /// Whose log.
@@ -265,6 +265,14 @@ pub enum ReceiveError {
         plane: Plane,
         /// How many entries are held.
         held: u64,
+    },
+    /// An entry was written by newer software. Nobody is at fault: the log goes on here after an upgrade.
+    #[error("{writer} writes entry format {version}, which this software does not read; upgrade")]
+    Newer {
+        /// Whose log.
+        writer: WriterId,
+        /// The version, or the suite where the version is known.
+        version: u8,
     },
     /// Too much is waiting for missing dependencies.
     #[error("{waiting} bytes are parked in this space, at most {limit} are allowed")]

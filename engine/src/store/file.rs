@@ -241,9 +241,9 @@ fn finish(
         mirror.write(&nonce);
     }
     let read = redb.begin_read().map_err(|error| storage(error.to_string()))?;
-    let tables = ReadTables::open(&read).map_err(damaged)?;
-    let mut loaded = state::load(&tables).map_err(damaged)?;
-    schemas::load(&tables, &mut loaded).map_err(damaged)?;
+    let tables = Arc::new(ReadTables::open(&read).map_err(damaged)?);
+    let mut loaded = state::load(&*tables).map_err(damaged)?;
+    schemas::load(&*tables, &mut loaded).map_err(damaged)?;
     if let Some(home) = tables.meta().get(HOME_KEY).map_err(damaged)? {
         loaded.home = home[..].try_into().ok().map(SpaceId);
     }
@@ -258,6 +258,7 @@ fn finish(
             database,
             writer,
             published: RwLock::new(Arc::new(published)),
+            sealer: Mutex::default(),
             writer_side: Mutex::new(WriterSide::default()),
             writing_thread: Mutex::default(),
             waiting: AtomicUsize::new(0),

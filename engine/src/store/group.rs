@@ -202,7 +202,7 @@ impl Inner {
             }
             transaction.commit().map_err(storage)?;
             let read = self.redb.begin_read().map_err(storage)?;
-            ReadTables::open(&read)
+            ReadTables::open(&read).map(Arc::new)
         }));
         let tables = match committed {
             Ok(Ok(tables)) => tables,

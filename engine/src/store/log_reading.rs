@@ -23,7 +23,7 @@ pub(crate) fn applied(inner: &Inner, id: &SpaceId, plane: Plane) -> Result<Versi
     let space = space(&published, id)?;
     let mut vector = VersionVector::default();
     for (writer, log) in space.logs(plane) {
-        let root = applied_root(&published.tables, space, plane, writer, log.applied)?;
+        let root = applied_root(&*published.tables, space, plane, writer, log.applied)?;
         vector.set(*writer, Prefix { length: log.applied, root });
     }
     Ok(vector)
@@ -37,7 +37,7 @@ pub(crate) fn read_log(
     from: u64,
     max_bytes: usize,
 ) -> Result<Option<LogBatch>, ReadError> {
-    let tables = &published.tables;
+    let tables = &*published.tables;
     let space = space(published, id)?;
     let Some(log) = space.log(plane, writer).filter(|log| from < log.head) else { return Ok(None) };
     let rows = log_key(space.slot, plane, log.slot);
@@ -88,7 +88,7 @@ pub(crate) fn prefix_at(
     if space.log(plane, writer).is_none_or(|log| log.length() < length) {
         return Ok(None);
     }
-    let root = applied_root(&published.tables, space, plane, writer, length)?;
+    let root = applied_root(&*published.tables, space, plane, writer, length)?;
     Ok(Some(Prefix { length, root }))
 }
 
@@ -107,13 +107,24 @@ pub(crate) fn prefix_proof(
     consistency_proof(&rows, old, new).map(Some)
 }
 
+/// A commit that was applied, whatever it came to.
+pub(crate) struct AppliedCommit {
+    /// Counts the applied commits of its plane.
+    pub number: u64,
+    pub writer: WriterId,
+    /// The sequence of its first entry.
+    pub first: u64,
+    /// The sequence of its last entry.
+    pub last: u64,
+}
+
 pub(crate) fn applied_order(
     published: &Published,
     id: &SpaceId,
     plane: Plane,
     from: u64,
     limit: usize,
-) -> Result<Vec<(u64, WriterId, u64)>, ReadError> {
+) -> Result<Vec<AppliedCommit>, ReadError> {
     let space = space(published, id)?;
     let end = space.applied_commits[plane as usize];
     let mut order = Vec::new();
@@ -125,8 +136,9 @@ pub(crate) fn applied_order(
         let mut reader = Reader::new(row.value()?);
         let slot = reader.varint().ok().and_then(|slot| u32::try_from(slot).ok()).ok_or_else(wrong)?;
         let first = reader.varint().map_err(|_| wrong())?;
+        let last = first.checked_add(reader.varint().map_err(|_| wrong())?).ok_or_else(wrong)?;
         let writer = *published.durable.names.writer_at(slot).ok_or_else(wrong)?;
-        order.push((u64::from_be_bytes(*number), writer, first));
+        order.push(AppliedCommit { number: u64::from_be_bytes(*number), writer, first, last });
     }
     Ok(order)
 }
@@ -137,21 +149,26 @@ pub(crate) fn control_commits(inner: &Inner, id: &SpaceId) -> Result<Vec<Control
     let key = space.table.control_key.as_ref();
     let mut commits = Vec::new();
     let mut pasts: std::collections::BTreeMap<WriterId, VersionVector> = std::collections::BTreeMap::new();
-    for (_, writer, first) in applied_order(&published, id, Plane::Control, 0, usize::MAX)? {
+    for AppliedCommit { writer, first, .. } in applied_order(&published, id, Plane::Control, 0, usize::MAX)? {
         let log = space.log(Plane::Control, &writer).ok_or_else(|| damaged("order", &writer.to_bytes()))?;
         let rows = log_key(space.slot, Plane::Control, log.slot);
-        let run = run_at(&published.tables, rows, first, log.length())?.ok_or_else(|| damaged("entries", &rows))?;
-        let body = match open_run(&published.tables, space, Plane::Control, &writer, rows, &run, key)? {
-            Ok(body) => body,
-            Err(OpenFailure::Malformed(_)) => continue,
-            Err(OpenFailure::MissingKey) => break,
-        };
+        let run = run_at(&*published.tables, rows, first, log.length())?.ok_or_else(|| damaged("entries", &rows))?;
         let past = pasts.entry(writer).or_default();
         for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
-            past.set(*other, *prefix);
+            if prefix.length > past.length(other) {
+                past.set(*other, *prefix);
+            }
         }
+        if published.tables.voids.get(&entry_key(rows, first))?.is_some() {
+            continue;
+        }
+        let body = match open_run(&*published.tables, space, Plane::Control, &writer, rows, &run, key)? {
+            Ok(body) => body,
+            Err(OpenFailure::Malformed(_)) => return Err(damaged("entries", &entry_key(rows, first))),
+            Err(OpenFailure::MissingKey) => break,
+        };
         if first > 0 {
-            let root = applied_root(&published.tables, space, Plane::Control, &writer, first)?;
+            let root = applied_root(&*published.tables, space, Plane::Control, &writer, first)?;
             past.set(writer, Prefix { length: first, root });
         }
         commits.push(ControlCommit {

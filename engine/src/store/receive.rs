@@ -1,19 +1,19 @@
 //! Taking a batch of another replica: the cheap checks first, then the signature, then one storage transaction.
 
 use super::append::{applied_root, store_entry};
-use super::apply::apply_ready;
+use super::apply::{apply_ready, is_ready, is_relay};
 use super::group::Work;
 use super::state::{LogState, SpaceState, entry_key, log_key};
 use super::{Inner, LogBatch, ReadError, ReceiveError, ReceiveOutcome, WriteError};
 use crate::log::header::ENTRY_BYTES_MAX;
 use crate::log::run::{OpenRun, RunCheck};
 use crate::log::tree::leaf_hash;
-use crate::log::{Header, Place, Plane, verify_head};
-use crate::space::Rank;
+use crate::log::{Header, HeaderError, Place, Plane, verify_head};
 
 /// At most so many entries in one batch.
 const BATCH_ENTRIES_MAX: usize = 1_024;
-/// At most so many bytes wait for dependencies or keys in one plane of one space.
+/// At most so many bytes wait for dependencies or keys in one plane of one space; twice as many with the beginnings of
+/// commits that wait for nothing but their end.
 const PARKED_BYTES_MAX: u64 = 64 << 20;
 
 pub(crate) fn receive(inner: &Inner, batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveError> {
@@ -35,20 +35,37 @@ pub(crate) fn receive(inner: &Inner, batch: &LogBatch) -> Result<ReceiveOutcome,
             return Ok(ReceiveOutcome { stored: 0, applied: 0, parked });
         }
         let new = usize::try_from(log.length() - batch.from).unwrap_or(usize::MAX);
-        check_entries(&work, &space, &log, batch, new)?;
+        if batch.writer == inner.writer {
+            // Only this file writes this log; who extends it has a copy of the file, or of the device's key.
+            return Err(contradiction(batch));
+        }
+        let (headers, runs) = check_entries(&work, &space, &log, batch, new)?;
         let bytes =
             batch.entries[new..].iter().map(|entry| (entry.header.len() + entry.body.len()) as u64).sum::<u64>();
         let (_, waiting) = space.parked(batch.plane);
-        // A relay can't open anything, so for it nothing is parked: it keeps what it is given.
-        let relay = space.table.rank(&inner.writer.device) == Some(Rank::Relay);
-        if !relay && waiting + bytes > PARKED_BYTES_MAX {
-            return Err(ReceiveError::ParkingFull { waiting, limit: PARKED_BYTES_MAX });
+        let limit = match (applies_at_once(inner, &space, &log, batch.plane, &headers), runs.open()) {
+            // It does not wait, so what others park can't keep it out.
+            (true, None) => u64::MAX,
+            (true, Some(_)) => 2 * PARKED_BYTES_MAX,
+            (false, _) => PARKED_BYTES_MAX,
+        };
+        if waiting + bytes > limit {
+            return Err(ReceiveError::ParkingFull { waiting, limit });
         }
-        store(&mut work, batch, new)?;
+        store(&mut work, batch, new, &headers)?;
         let applied = apply_ready(&mut work, &batch.space)?;
         let (parked, _) = work.space(&batch.space)?.parked(batch.plane);
         Ok(ReceiveOutcome { stored: (batch.entries.len() - new) as u64, applied, parked })
     })
+}
+
+/// Whether the commits of a batch wait for nothing but each other.
+fn applies_at_once(inner: &Inner, space: &SpaceState, log: &LogState, plane: Plane, headers: &[Header]) -> bool {
+    let has_key = |header: &Header| match plane {
+        Plane::Control => space.table.control_key.is_some(),
+        Plane::Data => space.table.epochs.contains_key(&header.epoch) || is_relay(&space.table, inner),
+    };
+    log.applied == log.open_run && headers.iter().all(|header| has_key(header) && is_ready(space, plane, header))
 }
 
 fn invalid(batch: &LogBatch, why: impl std::fmt::Display) -> ReceiveError {
@@ -86,18 +103,23 @@ fn check_entries(
     log: &LogState,
     batch: &LogBatch,
     new: usize,
-) -> Result<(), ReceiveError> {
+) -> Result<(Vec<Header>, RunCheck), ReceiveError> {
+    let mut headers = Vec::with_capacity(batch.entries.len() - new);
     let mut runs = open_run_check(work, space, log, batch.plane)?;
     let mut frontier = log.frontier.clone();
     for (sequence, entry) in (log.length()..).zip(&batch.entries[new..]) {
         let place = Place { space: batch.space, plane: batch.plane, writer: batch.writer, sequence };
-        let header = Header::decode(&entry.header).map_err(|error| invalid(batch, error))?;
+        let header = Header::decode(&entry.header).map_err(|error| match error {
+            HeaderError::Newer { version } => ReceiveError::Newer { writer: batch.writer, version },
+            error => invalid(batch, error),
+        })?;
         header.check_place(&place).map_err(|error| invalid(batch, error))?;
         runs.accept(&header).map_err(|error| invalid(batch, error))?;
         if !header.fits_body(&entry.body) {
             return Err(invalid(batch, "a body does not match its header"));
         }
         frontier.append(leaf_hash(&place, &entry.header));
+        headers.push(header);
     }
     if !verify_head(&batch.space, batch.plane, &batch.writer, &batch.head.prefix, &batch.head.signature) {
         return Err(invalid(batch, "the head's signature is wrong"));
@@ -107,7 +129,7 @@ fn check_entries(
         // that leads from the prefix at `held` to this head tells which.
         return Err(ReceiveError::Inconsistent { writer: batch.writer, plane: batch.plane, held: log.length() });
     }
-    Ok(())
+    Ok((headers, runs))
 }
 
 /// The run check at the end of what is held.
@@ -128,16 +150,16 @@ fn open_run_check(work: &Work<'_>, space: &SpaceState, log: &LogState, plane: Pl
     Ok(open.map_or(check, |open| RunCheck::resume(plane, open)))
 }
 
-fn store(work: &mut Work<'_>, batch: &LogBatch, new: usize) -> Result<(), WriteError> {
+fn store(work: &mut Work<'_>, batch: &LogBatch, new: usize, headers: &[Header]) -> Result<(), WriteError> {
     *work.dirty = true;
     work.changed.spaces.insert((batch.space, batch.plane));
     work.changed.counters.insert(batch.space);
     let space_slot = work.space(&batch.space)?.slot;
     let mut log = std::mem::take(work.log_mut(&batch.space, batch.plane, &batch.writer)?);
     let rows = log_key(space_slot, batch.plane, log.slot);
-    for entry in &batch.entries[new..] {
+    for (entry, header) in batch.entries[new..].iter().zip(headers) {
         let place = Place { space: batch.space, plane: batch.plane, writer: batch.writer, sequence: log.length() };
-        if Header::decode(&entry.header).is_ok_and(|header| header.last) {
+        if header.last {
             log.open_run = place.sequence + 1;
         }
         store_entry(&mut work.tables, rows, &mut log, &place, &entry.header, &entry.body)?;

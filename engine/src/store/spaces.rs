@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::apply::apply_ready;
+use super::apply::{apply_ready, is_relay};
 use super::group::Work;
 use super::records::document_key;
 use super::state::{self, SpaceState};
@@ -39,7 +39,7 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
         state::save_table(&mut work.tables, &space)?;
         work.changed.counters.insert(id);
         work.changed.spaces.insert((id, Plane::Control));
-        if changes_validity(&space, &old) {
+        if changes_validity(&space, &old) || reads_now(&space, &old, inner) {
             refold(&mut work, &id)?;
         }
         apply_ready(&mut work, &id)?;
@@ -58,6 +58,11 @@ fn changes_validity(space: &SpaceState, old: &EffectiveTable) -> bool {
         };
         log.applied > 0 && counts(old) != counts(&space.table)
     })
+}
+
+/// Whether this device was a relay that kept commits without opening them, and is no longer; or the other way round.
+fn reads_now(space: &SpaceState, old: &EffectiveTable, inner: &Inner) -> bool {
+    is_relay(old, inner) != is_relay(&space.table, inner)
 }
 
 /// Throws the documents of a space away and marks its data logs as not applied, so that [`apply_ready`] folds

@@ -3,5 +3,6 @@
 mod commits;
 mod documents;
 mod files;
+mod hostile;
 mod logs;
 mod world;

@@ -24,7 +24,10 @@ const FEED_BYTES: usize = 1 << 20;
 const REBUILD_CACHE_BYTES: usize = 1 << 20;
 
 pub(super) fn verify(inner: &Inner, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
-    let published = inner.published();
+    // What is visible, durable or not: the tables hold it all.
+    let visible = inner.published();
+    let (state, tables) = (visible.state.clone(), visible.tables.clone());
+    let published = Published { durable: state.clone(), state, tables };
     let mut report = VerifyReport::default();
     let spaces = published.durable.spaces.values();
     let all: u64 =
@@ -217,7 +220,7 @@ fn check_documents(
             // In the order of application, so that little has to wait; then what is left of each log.
             let order = applied_order(published, &space.id, plane, 0, usize::MAX)?;
             let ends = space.logs(plane).iter().map(|(writer, log)| (*writer, log.length()));
-            let wanted = order.into_iter().map(|(_, writer, first)| (writer, first + 1)).chain(ends);
+            let wanted = order.into_iter().map(|commit| (commit.writer, commit.last + 1)).chain(ends);
             for (writer, length) in wanted {
                 while fed.get(&writer).copied().unwrap_or(0) < length {
                     let from = fed.get(&writer).copied().unwrap_or(0);

@@ -1,0 +1,373 @@
+//! Batches that no honest replica writes: well signed by a member, and wrong.
+
+use ed25519_dalek::{Signer, SigningKey};
+
+use super::world::{Replica, SPACE, converge, device, table};
+use crate::id::{Incarnation, WriterId};
+use crate::log::header::{BODY_BYTES_MAX, Moved};
+use crate::log::seal::{EntryDraft, Sealer};
+use crate::log::tree::leaf_hash;
+use crate::log::{Frontier, Header, Place, Plane, Prefix, head_message};
+use crate::operation::{Action, FieldOp, Operation, encode_commit};
+use crate::space::{EffectiveTable, Rank, SecretKey};
+use crate::store::{Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, WriteError};
+use crate::value::Value;
+
+/// A member that writes its logs by hand.
+struct Author {
+    key: SigningKey,
+    plane: Plane,
+    writer: WriterId,
+    frontier: Frontier,
+    entries: Vec<LoggedEntry>,
+}
+
+impl Author {
+    fn new(seed: u8, plane: Plane) -> Self {
+        Self {
+            key: SigningKey::from_bytes(&[seed; 32]),
+            plane,
+            writer: WriterId { device: device(seed), incarnation: Incarnation([0xab; 8]) },
+            frontier: Frontier::default(),
+            entries: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, header: Vec<u8>, body: Vec<u8>) {
+        let sequence = self.frontier.length();
+        let place = Place { space: SPACE, plane: self.plane, writer: self.writer, sequence };
+        self.frontier.append(leaf_hash(&place, &header));
+        self.entries.push(LoggedEntry { header, body });
+    }
+
+    fn commit(&mut self, first: bool, last: bool, dependencies: Moved, chunk: &[u8]) {
+        let key = match self.plane {
+            Plane::Control => table().control_key.unwrap(),
+            Plane::Data => SecretKey::new([9; 32]),
+        };
+        let sequence = self.frontier.length();
+        let place = Place { space: SPACE, plane: self.plane, writer: self.writer, sequence };
+        let draft = EntryDraft { timestamp_ms: 5, first, last, dependencies, control: Moved::new() };
+        let sealed = Sealer::new().seal(&place, draft, &key, [1; 16], chunk).unwrap();
+        self.push(sealed.header, sealed.body);
+    }
+
+    /// A commit whose body nobody opens before its dependencies are met.
+    fn opaque(&mut self, bytes: usize, dependencies: Moved) {
+        let mut body = vec![0; bytes];
+        blake3::Hasher::new().update(&self.frontier.root()).finalize_xof().fill(&mut body);
+        let header = Header {
+            timestamp_ms: 5,
+            first: true,
+            last: true,
+            epoch: SecretKey::new([9; 32]).epoch_id(),
+            salt: [0; 16],
+            dependencies,
+            control: Moved::new(),
+            body_length: bytes as u32,
+            body_hash: *blake3::hash(&body).as_bytes(),
+        };
+        self.push(header.encode(), body);
+    }
+
+    /// Everything from `from` on, signed.
+    fn batch(&self, from: usize) -> LogBatch {
+        let prefix = self.frontier.prefix();
+        let message = head_message(&SPACE, self.plane, &self.writer, &prefix);
+        LogBatch {
+            space: SPACE,
+            plane: self.plane,
+            writer: self.writer,
+            from: from as u64,
+            entries: self.entries[from..].to_vec(),
+            head: SignedHead { prefix, signature: self.key.sign(&message).to_bytes() },
+        }
+    }
+}
+
+fn set(id: &str, value: i64) -> Vec<u8> {
+    let fields = vec![("x".to_owned(), FieldOp::Set(Value::Int(value)))];
+    let id = crate::id::DocumentId::new(id).unwrap();
+    let action = Action::Insert(fields);
+    encode_commit(&[Operation { collection: "notes".to_owned(), id, generation: 1, action }]).unwrap()
+}
+
+fn nowhere() -> Moved {
+    let writer = WriterId { device: device(9), incarnation: Incarnation([9; 8]) };
+    vec![(writer, Prefix { length: 1, root: [9; 32] })]
+}
+
+fn void(replica: &Replica) -> u64 {
+    replica.store.snapshot().unwrap().report(&SPACE).unwrap().void
+}
+
+#[test]
+fn a_handmade_commit_counts_like_any_other() {
+    let replica = Replica::new(1);
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, true, Moved::new(), &set("n", 1));
+    assert_eq!(replica.store.receive(&author.batch(0)).unwrap().applied, 1);
+    assert_eq!(replica.field("n", "x"), Some(Value::Int(1)));
+}
+
+#[test]
+fn flags_that_make_no_run_are_refused() {
+    let replica = Replica::new(1);
+    let flags: [&[(bool, bool)]; 3] =
+        [&[(false, true)], &[(true, false), (true, true)], &[(true, true), (false, true)]];
+    for flags in flags {
+        let mut author = Author::new(2, Plane::Data);
+        flags.iter().for_each(|(first, last)| author.commit(*first, *last, Moved::new(), &set("n", 1)));
+        assert!(matches!(replica.store.receive(&author.batch(0)), Err(ReceiveError::Invalid { .. })), "{flags:?}");
+    }
+    // The same over two batches, the run begun in the first.
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, false, Moved::new(), b"");
+    replica.store.receive(&author.batch(0)).unwrap();
+    author.commit(true, true, Moved::new(), &set("n", 1));
+    assert!(matches!(replica.store.receive(&author.batch(1)), Err(ReceiveError::Invalid { .. })));
+    assert_eq!(replica.store.vector(&SPACE, Plane::Data).unwrap().length(&author.writer), 1);
+}
+
+#[test]
+fn an_entry_of_newer_software_is_nobodys_fault() {
+    let replica = Replica::new(1);
+    for at in [0, 1] {
+        let mut author = Author::new(2, Plane::Data);
+        author.commit(true, true, Moved::new(), &set("n", 1));
+        let mut entry = author.entries.remove(0);
+        author.frontier = Frontier::default();
+        entry.header[at] = 2;
+        author.push(entry.header, entry.body);
+        let refused = replica.store.receive(&author.batch(0));
+        assert!(matches!(refused, Err(ReceiveError::Newer { version: 2, .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn lists_that_move_back_make_a_commit_void_and_the_log_goes_on() {
+    let (a, b) = (Replica::new(1), Replica::new(3));
+    a.insert("other", &[]);
+    a.edit("other", "x", Edit::Set(Value::Int(1)));
+    let prefix = |length| a.store.prefix_at(&SPACE, Plane::Data, &a.store.writer(), length).unwrap().unwrap();
+    let on = |length| vec![(a.store.writer(), prefix(length))];
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, true, on(2), &set("n", 1));
+    author.commit(true, true, on(2), &set("repeated", 1));
+    author.commit(true, true, on(1), &set("moved-back", 1));
+    author.commit(true, false, Moved::new(), &set("once", 1));
+    author.commit(false, true, on(2), b"");
+    author.commit(true, true, Moved::new(), &set("m", 1));
+    b.pull(&a);
+    b.store.receive(&author.batch(0)).unwrap();
+    assert!(b.alive("n") && b.alive("m"));
+    assert!(!b.alive("repeated") && !b.alive("moved-back") && !b.alive("once"));
+    assert_eq!(void(&b), 3);
+    // Another order of arrival, the same state.
+    a.store.receive(&author.batch(0)).unwrap();
+    converge(&a, &b);
+}
+
+#[test]
+fn a_list_that_names_one_log_twice_within_a_run_is_void() {
+    let (a, b) = (Replica::new(1), Replica::new(3));
+    a.insert("other", &[]);
+    let on = vec![(a.store.writer(), a.store.prefix_at(&SPACE, Plane::Data, &a.store.writer(), 1).unwrap().unwrap())];
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, false, on.clone(), &set("n", 1));
+    author.commit(false, true, on, b"");
+    b.pull(&a);
+    b.store.receive(&author.batch(0)).unwrap();
+    assert!(!b.alive("n"));
+    assert_eq!(void(&b), 1);
+}
+
+#[test]
+fn a_void_control_commit_is_not_listed() {
+    let (a, b) = (Replica::new(1), Replica::new(3));
+    let mut other = Author::new(4, Plane::Control);
+    other.commit(true, false, Moved::new(), b"one ");
+    let middle = other.frontier.prefix();
+    other.commit(false, true, Moved::new(), b"commit");
+    let mut author = Author::new(2, Plane::Control);
+    author.commit(true, true, vec![(other.writer, middle)], b"depends on half of it");
+    author.commit(true, true, vec![(other.writer, other.frontier.prefix())], b"depends on all of it");
+    for replica in [&a, &b] {
+        replica.store.receive(&other.batch(0)).unwrap();
+        replica.store.receive(&author.batch(0)).unwrap();
+        let bodies: Vec<_> =
+            replica.store.control_commits(&SPACE).unwrap().into_iter().map(|commit| commit.body).collect();
+        assert_eq!(bodies, [b"one commit".to_vec(), b"depends on all of it".to_vec()]);
+    }
+}
+
+#[test]
+fn nobody_else_extends_this_devices_own_log() {
+    let (a, clone, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
+    assert_eq!(a.store.writer(), clone.store.writer(), "one seed draws one incarnation");
+    a.insert("n", &[]);
+    b.pull(&a);
+    let from_itself = b.store.read_log(&SPACE, Plane::Data, &a.store.writer(), 0, 1 << 20).unwrap().unwrap();
+    let refused = clone.store.receive(&from_itself);
+    assert!(matches!(refused, Err(ReceiveError::Fork { length: 1, .. })), "{refused:?}");
+    assert!(clone.store.vector(&SPACE, Plane::Data).unwrap().is_empty());
+    let mut forged = from_itself;
+    forged.head.signature[0] ^= 1;
+    assert!(matches!(clone.store.receive(&forged), Err(ReceiveError::Invalid { .. })));
+}
+
+#[test]
+fn a_flood_of_waiting_commits_does_not_keep_ready_ones_out() {
+    let (replica, honest) = (Replica::new(1), Replica::new(3));
+    let mut flood = Author::new(2, Plane::Data);
+    flood.opaque(100, nowhere());
+    replica.store.receive(&flood.batch(0)).unwrap();
+    let mut full = false;
+    for _ in 0..5 {
+        let from = flood.entries.len();
+        (0..80).for_each(|_| flood.opaque(BODY_BYTES_MAX, Moved::new()));
+        match replica.store.receive(&flood.batch(from)) {
+            Ok(outcome) => assert_eq!(outcome.applied, 0),
+            Err(ReceiveError::ParkingFull { .. }) => {
+                full = true;
+                break;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(full, "what waits is bounded");
+    // To the last batch of an ordinary size.
+    let held = |store: &crate::store::Store| store.vector(&SPACE, Plane::Data).unwrap().length(&flood.writer) as usize;
+    flood.entries.truncate(held(&replica.store));
+    flood.frontier = flood.entries.iter().enumerate().fold(Frontier::default(), |mut frontier, (sequence, entry)| {
+        let sequence = sequence as u64;
+        let place = Place { space: SPACE, plane: Plane::Data, writer: flood.writer, sequence };
+        frontier.append(leaf_hash(&place, &entry.header));
+        frontier
+    });
+    loop {
+        let from = flood.entries.len();
+        flood.opaque(BODY_BYTES_MAX, Moved::new());
+        if replica.store.receive(&flood.batch(from)).is_err() {
+            break;
+        }
+    }
+    let mut noise = vec![0; 200_000];
+    for number in 0..40 {
+        blake3::Hasher::new().update(&[number]).finalize_xof().fill(&mut noise);
+        honest.insert(&format!("n{number}"), &[("data", Value::Bytes(noise.clone()))]);
+    }
+    honest.insert("n", &[("x", Value::Int(1))]);
+    replica.pull(&honest);
+    assert_eq!(replica.field("n", "x"), Some(Value::Int(1)));
+}
+
+#[test]
+fn a_void_commit_waits_for_all_of_its_dependencies() {
+    // Void for one reason, it still says that its writer saw the rest: what comes after it builds on that.
+    let (a, b, late) = (Replica::new(1), Replica::new(3), Replica::new(4));
+    a.insert("n", &[("x", Value::Int(1))]);
+    late.pull(&a);
+    late.edit("n", "x", Edit::Set(Value::Int(2)));
+    let prefix = |of: &Replica| of.store.prefix_at(&SPACE, Plane::Data, &of.store.writer(), 1).unwrap().unwrap();
+    let mut on = vec![(a.store.writer(), Prefix { root: [0; 32], ..prefix(&a) }), (late.store.writer(), prefix(&late))];
+    on.sort_by_key(|(writer, _)| *writer);
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, true, on, b"void");
+    author.commit(true, true, Moved::new(), &set("n", 3));
+    b.pull(&a);
+    assert_eq!(b.store.receive(&author.batch(0)).unwrap().applied, 0);
+    b.pull(&late);
+    assert_eq!(void(&b), 1);
+    a.pull(&late);
+    a.store.receive(&author.batch(0)).unwrap();
+    converge(&a, &b);
+}
+
+fn relay_table() -> EffectiveTable {
+    let mut table = table();
+    table.epochs.clear();
+    table.write_epoch = None;
+    table.devices.get_mut(&device(2)).unwrap().rank = Rank::Relay;
+    table
+}
+
+#[test]
+fn a_relay_passes_on_what_it_cannot_open_and_reads_it_once_it_may() {
+    let (a, relay, c) = (Replica::new(1), Replica::new(2), Replica::new(3));
+    relay.store.set_effective(SPACE, relay_table()).unwrap();
+    a.insert("n", &[("x", Value::Int(1))]);
+    c.pull(&a);
+    c.edit("n", "x", Edit::Set(Value::Int(2)));
+    relay.pull(&c);
+    assert!(!relay.alive("n"));
+    assert_eq!(relay.store.applied(&SPACE, Plane::Data).unwrap(), c.store.applied(&SPACE, Plane::Data).unwrap());
+    let order = relay.store.applied_order(&SPACE, Plane::Data, 0, 10).unwrap();
+    assert_eq!(order, [(0, a.store.writer(), 0), (1, c.store.writer(), 0)]);
+    assert_eq!((void(&relay), relay.problems()), (0, Vec::new()));
+    relay.store.set_effective(SPACE, table()).unwrap();
+    assert_eq!(relay.field("n", "x"), Some(Value::Int(2)));
+    converge(&relay, &c);
+}
+
+#[test]
+fn the_order_of_application_names_the_last_entries() {
+    let replica = Replica::new(1);
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, false, Moved::new(), &set("n", 1));
+    author.commit(false, true, Moved::new(), b"");
+    author.commit(true, true, Moved::new(), &set("m", 1));
+    replica.store.receive(&author.batch(0)).unwrap();
+    let order = replica.store.applied_order(&SPACE, Plane::Data, 0, 10).unwrap();
+    assert_eq!(order, [(0, author.writer, 1), (1, author.writer, 2)]);
+}
+
+#[test]
+fn a_relay_stores_more_than_may_wait() {
+    let relay = Replica::new(2);
+    relay.store.set_effective(SPACE, relay_table()).unwrap();
+    let mut author = Author::new(3, Plane::Data);
+    for _ in 0..5 {
+        let from = author.entries.len();
+        (0..80).for_each(|_| author.opaque(BODY_BYTES_MAX, Moved::new()));
+        relay.store.receive(&author.batch(from)).unwrap();
+    }
+}
+
+#[test]
+fn a_device_whose_own_commits_wait_for_a_key_does_not_write_over_them() {
+    let replica = Replica::new(1);
+    replica.insert("n", &[("x", Value::Int(1))]);
+    let mut other = table();
+    let key = SecretKey::new([77; 32]);
+    other.write_epoch = Some(key.epoch_id());
+    other.epochs = [(key.epoch_id(), key)].into();
+    // A change of validity refolds, and the first commit can't be opened any more.
+    other.devices.get_mut(&device(1)).unwrap().rank = Rank::Admin;
+    replica.store.set_effective(SPACE, other.clone()).unwrap();
+    let written = replica.write(|tx| tx.insert("notes", Some("m"), [].into()).map(|_| ()));
+    assert!(matches!(written, Err(TransactionError::Write(WriteError::Forbidden { .. }))), "{written:?}");
+    let mut both = other;
+    both.epochs.extend(table().epochs);
+    replica.store.set_effective(SPACE, both).unwrap();
+    assert_eq!(replica.field("n", "x"), Some(Value::Int(1)));
+    assert!(!replica.alive("m"));
+    assert_eq!(replica.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn buffered_commits_are_no_damage() {
+    let replica = Replica::new(1);
+    replica.insert("n", &[]);
+    let body = |tx: &mut crate::store::Transaction<'_>| -> Result<(), WriteError> {
+        tx.insert("notes", Some("m"), [].into()).map(|_| ())
+    };
+    replica.store.transaction(Durability::Buffered, body).unwrap();
+    assert_eq!(replica.problems(), Vec::<String>::new());
+    let writer = replica.store.writer();
+    let batch = replica.store.read_log(&SPACE, Plane::Data, &writer, 0, 1 << 20).unwrap().unwrap();
+    assert_eq!(batch.entries.len(), 1, "what is not durable does not leave the device");
+    replica.store.flush().unwrap();
+    assert_eq!(replica.store.vector(&SPACE, Plane::Data).unwrap().length(&writer), 2);
+    assert_eq!(replica.problems(), Vec::<String>::new());
+}
