@@ -107,7 +107,8 @@ pub enum FieldOp {
     Clear,
     /// Counter: adds.
     Add(i64),
-    /// Set: adds these values. They ascend by the total order and differ: see [`FieldOp::include`].
+    /// Set: adds these values. They ascend by the total order and differ: see [`FieldOp::include`]. None: the set is
+    /// there, and shows as empty.
     Include(Vec<Value>),
     /// Set: removes these values as far as they were seen. They ascend and differ: see [`FieldOp::exclude`].
     Exclude(Vec<Value>),

@@ -30,6 +30,7 @@ pub mod transaction;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -250,6 +251,19 @@ impl Store {
         body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, TransactionError<E>> {
         transaction::run(&self.inner, durability, body)
+    }
+
+    /// Runs `body` as one transaction after the other until it breaks. Each becomes a commit of its own; here all of them
+    /// are stored, or none is. Other writers wait for the end; on other devices the commits arrive one by one.
+    ///
+    /// # Errors
+    /// As [`Store::transaction`]; then nothing at all is stored.
+    pub fn transactions<T, E>(
+        &self,
+        durability: Durability,
+        body: impl FnMut(&mut Transaction<'_>) -> Result<ControlFlow<T>, E>,
+    ) -> Result<T, TransactionError<E>> {
+        transaction::run_many(&self.inner, durability, body)
     }
 
     /// Makes every commit that is visible durable: the end of a run of [`Durability::Buffered`] transactions.

@@ -95,6 +95,10 @@ fn commits() -> Vec<(&'static str, Vec<Operation>)> {
     ];
     vec![
         ("one edit", vec![operation("notes", "a", 1, Action::Edit(vec![("n".into(), FieldOp::Set(Value::Int(1)))]))]),
+        (
+            "empty set",
+            vec![operation("notes", "a", 1, Action::Insert(vec![("tags".into(), FieldOp::include(vec![]))]))],
+        ),
         ("every write", vec![operation("notes", "a", 1, Action::Insert(every_write))]),
         (
             "every action",

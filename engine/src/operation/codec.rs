@@ -25,7 +25,7 @@
 //! | 0 | register: set | value |
 //! | 1 | register: clear | |
 //! | 2 | counter: add | zigzag varint |
-//! | 3 | set: include | count (not 0), values, strictly ascending |
+//! | 3 | set: include | count, values, strictly ascending; none only makes the set be there |
 //! | 4 | set: exclude | count (not 0), values, strictly ascending |
 //! | 5 | text: change | length, bytes |
 //! | 6 | json: change | length, bytes |
@@ -79,6 +79,7 @@ const EXCLUDE: u64 = 4;
 const TEXT: u64 = 5;
 const JSON: u64 = 6;
 const WRITE_BITS: u32 = 3;
+const WRITE_MASK: u64 = (1 << WRITE_BITS) - 1;
 
 /// Why operations can't be written as a commit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,8 +108,8 @@ pub enum OperationError {
         /// The document.
         id: DocumentId,
     },
-    /// An edit, include or exclude without content.
-    #[error("{id}: an edit, include or exclude that does nothing")]
+    /// An edit, exclude or change without content.
+    #[error("{id}: an edit, exclude or change that does nothing")]
     NoEffect {
         /// The document.
         id: DocumentId,
@@ -234,11 +235,12 @@ mod tests {
     }
 
     fn sample_write(sampler: &mut Sampler) -> FieldOp {
-        let values = |sampler: &mut Sampler| (0..=sampler.below(3)).map(|_| sampler.value(2)).collect();
+        let values = |sampler: &mut Sampler| (0..1 + sampler.below(3)).map(|_| sampler.value(2)).collect::<Vec<_>>();
         match sampler.below(7) {
             0 => FieldOp::Set(sampler.value(3)),
             1 => FieldOp::Clear,
             2 => FieldOp::Add(sampler.int()),
+            3 if sampler.below(4) == 0 => FieldOp::include(vec![]),
             3 => FieldOp::include(values(sampler)),
             4 => FieldOp::exclude(values(sampler)),
             5 => FieldOp::Text(vec![sampler.next() as u8; 1 + sampler.below(9)]),
@@ -327,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_other_spelling_is_malformed() {
-        let cases: [(&str, &[u8]); 16] = [
+        let cases: [(&str, &[u8]); 17] = [
             ("nothing", b""),
             ("version 0", b"\x00"),
             ("no operation", b"\x01\x00"),
@@ -343,6 +345,7 @@ mod tests {
             ("a cell written twice", b"\x01\x02\x01n\x01f\x00\x01a\x02\x09\x08\x00"),
             ("a restore of itself", b"\x01\x01\x01n\x0b\x02\x01a\x02"),
             ("a field called id", b"\x01\x02\x01n\x02id\x00\x01a\x01\x09"),
+            ("an exclude of nothing", b"\x01\x02\x01n\x01f\x00\x01a\x01\x0c\x00"),
             ("equal elements", b"\x01\x02\x01n\x01f\x00\x01a\x01\x0b\x02\x81\x04\0\0\0\0\0\0\xf0\x3f"),
         ];
         for (what, bytes) in cases {
@@ -357,7 +360,7 @@ mod tests {
         assert_eq!(encode_commit(&[]), Err(OperationError::Empty));
         assert_eq!(edit(vec![]), Err(OperationError::NoEffect { id: id.clone() }));
         assert_eq!(
-            edit(vec![("f".into(), FieldOp::Include(vec![]))]),
+            edit(vec![("f".into(), FieldOp::Exclude(vec![]))]),
             Err(OperationError::NoEffect { id: id.clone() })
         );
         assert_eq!(edit(vec![set("id", 1)]), Err(OperationError::IdField { id: id.clone() }));

@@ -4,6 +4,7 @@
 //! Whoever finishes while nobody waits commits the group for all; the others wait for that.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,18 @@ struct Group {
     bytes: u64,
     durable: bool,
     settlement: Arc<Settlement>,
+}
+
+/// One thread's right to write.
+struct Turn<'i> {
+    inner: &'i Inner,
+    side: MutexGuard<'i, WriterSide>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(&self.inner.writing_thread) = None;
+    }
 }
 
 /// How a group ended, for those who wait for it.
@@ -113,25 +126,10 @@ impl Inner {
         durable: bool,
         body: impl FnOnce(Work<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        // A write inside a write would wait for itself.
-        let this_thread = std::thread::current().id();
-        if *lock(&self.writing_thread) == Some(this_thread) {
-            let why = "a transaction is running in this thread; write through it".to_owned();
-            return Err(E::from(WriteError::Invalid { why }));
-        }
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut side = lock(&self.writer_side);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        *lock(&self.writing_thread) = Some(this_thread);
-        let mut group = match side.group.take() {
+        let mut turn = self.take_turn()?;
+        let mut group = match turn.side.group.take() {
             Some(group) => group,
-            None => match self.begin() {
-                Ok(group) => group,
-                Err(error) => {
-                    *lock(&self.writing_thread) = None;
-                    return Err(E::from(WriteError::from(error)));
-                }
-            },
+            None => self.begin().map_err(WriteError::from)?,
         };
         let mut dirty = false;
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -140,11 +138,10 @@ impl Inner {
             body(Work { inner: self, state, tables, changed, bytes, dirty: &mut dirty })
         }));
         let succeeded = matches!(ran, Ok(Ok(_)));
-        *lock(&self.writing_thread) = None;
         if dirty && !succeeded {
             let why = "another write of the same group failed while it was being stored".to_owned();
             self.abandon(group, Failure { why, full: false });
-            drop(side);
+            drop(turn);
             return ran.unwrap_or_else(|panic| resume_unwind(panic));
         }
         if succeeded {
@@ -154,20 +151,81 @@ impl Inner {
         let settlement = group.settlement.clone();
         let full = group.writes >= GROUP_WRITES_MAX || group.bytes >= GROUP_BYTES_MAX;
         if self.waiting.load(Ordering::SeqCst) > 0 && !full {
-            side.group = Some(group);
-            drop(side);
+            turn.side.group = Some(group);
+            drop(turn);
         } else if group.writes == 0 {
             drop(group);
-            drop(side);
+            drop(turn);
         } else {
-            let change = self.settle(&mut side, group);
-            drop(side);
+            let change = self.settle(&mut turn.side, group);
+            drop(turn);
             change.iter().for_each(|change| self.tell(change));
         }
         if succeeded {
             settlement.wait().map_err(|failure| E::from(failure.into()))?;
         }
         ran.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Runs `body` again and again until it breaks, in a storage transaction of its own. When it fails, nothing of it is
+    /// stored, and nobody else's write suffers.
+    pub(crate) fn write_alone<T, E: From<WriteError>>(
+        &self,
+        durable: bool,
+        mut body: impl FnMut(Work<'_>) -> Result<ControlFlow<T>, E>,
+    ) -> Result<T, E> {
+        let mut turn = self.take_turn()?;
+        let before = turn.side.group.take().and_then(|group| self.settle(&mut turn.side, group));
+        let (change, outcome) = self.fill_alone(&mut turn, durable, &mut body);
+        drop(turn);
+        before.iter().chain(&change).for_each(|change| self.tell(change));
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn fill_alone<T, E: From<WriteError>>(
+        &self,
+        turn: &mut Turn<'_>,
+        durable: bool,
+        body: &mut dyn FnMut(Work<'_>) -> Result<ControlFlow<T>, E>,
+    ) -> (Option<Change>, std::thread::Result<Result<T, E>>) {
+        let mut group = match self.begin() {
+            Ok(group) => Group { durable, ..group },
+            Err(error) => return (None, Ok(Err(E::from(error.into())))),
+        };
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let Group { transaction, state, changed, bytes, .. } = &mut group;
+                let tables = WriteTables::open(transaction).map_err(WriteError::from)?;
+                let dirty = &mut false;
+                if let ControlFlow::Break(value) = body(Work { inner: self, state, tables, changed, bytes, dirty })? {
+                    return Ok(value);
+                }
+            }
+        }));
+        if !matches!(ran, Ok(Ok(_))) {
+            return (None, ran);
+        }
+        let settlement = group.settlement.clone();
+        let change = self.settle(&mut turn.side, group);
+        match settlement.wait() {
+            Ok(()) => (change, ran),
+            Err(failure) => (change, Ok(Err(E::from(failure.into())))),
+        }
+    }
+
+    /// Waits for the writer's lock.
+    fn take_turn(&self) -> Result<Turn<'_>, WriteError> {
+        // A write inside a write would wait for itself.
+        let this_thread = std::thread::current().id();
+        if *lock(&self.writing_thread) == Some(this_thread) {
+            let why = "a transaction is running in this thread; write through it".to_owned();
+            return Err(WriteError::Invalid { why });
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let side = lock(&self.writer_side);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        *lock(&self.writing_thread) = Some(this_thread);
+        Ok(Turn { inner: self, side })
     }
 
     fn begin(&self) -> Result<Group, ReadError> {

@@ -1,5 +1,6 @@
 //! Writing documents.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::append::{append, data_key};
@@ -61,6 +62,21 @@ pub(super) fn run<T, E>(
         let value = body(&mut transaction).map_err(TransactionError::Aborted)?;
         transaction.commit()?;
         Ok(value)
+    })
+}
+
+/// Runs a closure as one transaction after the other until it breaks, all of them in one storage transaction.
+pub(super) fn run_many<T, E>(
+    inner: &Inner,
+    durability: Durability,
+    mut body: impl FnMut(&mut Transaction<'_>) -> Result<ControlFlow<T>, E>,
+) -> Result<T, TransactionError<E>> {
+    inner.write_alone(durability == Durability::Local, |work| {
+        let timestamp_ms = inner.host.now_ms();
+        let mut transaction = Transaction { work, target: None, operations: Vec::new(), timestamp_ms };
+        let flow = body(&mut transaction).map_err(TransactionError::Aborted)?;
+        transaction.commit()?;
+        Ok(flow)
     })
 }
 
@@ -229,7 +245,6 @@ impl Transaction<'_> {
                 kind => edits.push((name, first_value(kind.unwrap_or(FieldKind::Register), value)?)),
             }
         }
-        edits.retain(|(_, edit)| !matches!(edit, FieldOp::Include(values) if values.is_empty()));
         self.apply(collection, &id, generation, Action::Insert(edits))?;
         for (name, kind, edit) in rich {
             rich_edits::edit(self, collection, &id, &name, kind, &edit)?;
@@ -447,6 +462,7 @@ impl Transaction<'_> {
             (FieldKind::Counter, _) => return Err(wrong("set it to an int, or increment it")),
             (FieldKind::Set, Edit::Add(values)) => non_empty(FieldOp::Include(distinct(values))),
             (FieldKind::Set, Edit::Remove(values)) => non_empty(FieldOp::Exclude(distinct(values))),
+            (FieldKind::Set, Edit::Clear) if self.shown(collection, id, name)?.is_none() => Vec::new(),
             (FieldKind::Set, Edit::Clear) => self.move_set(collection, id, name, Vec::new())?,
             (FieldKind::Set, Edit::Set(Value::List(values))) => self.move_set(collection, id, name, values)?,
             (FieldKind::Set, _) => return Err(wrong("set it to a list, or add and remove elements")),
@@ -467,11 +483,11 @@ impl Transaction<'_> {
         name: &str,
         values: Vec<Value>,
     ) -> Result<Vec<FieldOp>, WriteError> {
+        let wanted = distinct(values);
         let now = match self.shown(collection, id, name)? {
             Some(Value::List(now)) => now,
-            _ => Vec::new(),
+            _ => return Ok(vec![FieldOp::Include(wanted)]),
         };
-        let wanted = distinct(values);
         let holds = |list: &[Value], value: &Value| list.iter().any(|other| other.total_cmp(value).is_eq());
         let gone: Vec<Value> = now.iter().filter(|value| !holds(&wanted, value)).cloned().collect();
         let new: Vec<Value> = wanted.into_iter().filter(|value| !holds(&now, value)).collect();

@@ -119,7 +119,7 @@ impl Decoder<'_> {
             if field == Document::ID_NAME {
                 return Err(malformed("a field called id"));
             }
-            let write = self.write(head & ((1 << WRITE_BITS) - 1))?;
+            let write = self.write(head & WRITE_MASK)?;
             if !cells.first_write(position, write.kind()) {
                 return Err(malformed("two writes to one cell in one operation"));
             }
@@ -134,7 +134,10 @@ impl Decoder<'_> {
             CLEAR => FieldOp::Clear,
             ADD => FieldOp::Add(self.reader.signed()?),
             INCLUDE => FieldOp::Include(self.elements()?),
-            EXCLUDE => FieldOp::Exclude(self.elements()?),
+            EXCLUDE => match self.elements()? {
+                values if values.is_empty() => return Err(malformed("an exclude of nothing")),
+                values => FieldOp::Exclude(values),
+            },
             TEXT => FieldOp::Text(self.change()?),
             JSON => FieldOp::Json(self.change()?),
             _ => return Err(StreamError::Unknown { what: format!("field write {code}") }),
@@ -147,8 +150,8 @@ impl Decoder<'_> {
         for _ in 0..count {
             values.push(Value::decode(&mut self.reader)?);
         }
-        if values.is_empty() || !ascend(&values) {
-            return Err(malformed("the elements of a set ascend, and there is at least one"));
+        if !ascend(&values) {
+            return Err(malformed("the elements of a set ascend"));
         }
         Ok(values)
     }

@@ -125,7 +125,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn elements(&mut self, head: u64, values: &[Value]) -> Result<(), Refusal> {
-        if values.is_empty() {
+        if values.is_empty() && head & WRITE_MASK == EXCLUDE {
             return Err(Refusal::NoEffect);
         }
         if !ascend(values) {
