@@ -43,6 +43,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[cfg(test)]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }

@@ -19,10 +19,11 @@ pub mod status;
 pub mod ticket;
 
 pub use database::{
-    CreateOptions, Database, DatabaseError, Member, MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo,
+    CreateOptions, Database, DatabaseError, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_SPACE_OFFERS, Member,
+    MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;
-pub use identity::{IdentityCard, IdentityId};
+pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId};
 pub use session::{Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal};
 pub use status::{PeerStatus, SpaceStatus, SyncStatus};
 pub use ticket::{Ticket, TicketError, TicketKind};

@@ -24,7 +24,7 @@ pub(crate) use table::{effective_table, held_epochs};
 use tidewater_engine::id::{DeviceId, EpochId, WriterId};
 use tidewater_engine::space::{Authority, Rank};
 
-use crate::identity::{Certificate, IdentityGenesis, IdentityId};
+use crate::identity::{Certificate, IdentityId};
 use crate::keys::{SealedNote, Wrapped};
 
 /// What the control plane of a space means.
@@ -46,8 +46,6 @@ pub(crate) struct Membership {
     pub(crate) older: Vec<(EpochId, SealedNote)>,
     /// The space's label.
     pub(crate) label: Option<SealedNote>,
-    /// Whether newcomers get the keys of older epochs.
-    pub(crate) history_open: bool,
     /// Whether something of newer software keeps this replica from judging.
     pub(crate) needs_upgrade: bool,
     /// What became of each commit, by its dot.
@@ -57,7 +55,6 @@ pub(crate) struct Membership {
 /// An identity in a space.
 #[derive(Debug, Clone)]
 pub(crate) struct MemberState {
-    pub(crate) genesis: IdentityGenesis,
     /// `None`: it was removed.
     pub(crate) rank: Option<Rank>,
     pub(crate) name: Option<SealedNote>,

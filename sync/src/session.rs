@@ -1,223 +1,351 @@
-//! The protocol between two databases as a state machine.
+//! The protocol between two databases as a state machine: `docs/spec/session.md` is the specification.
 
-use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
+mod exchange;
+mod hello;
+mod interface;
+mod join;
+mod limits;
+mod listing;
+mod message;
+mod receiving;
+mod sending;
+
+#[cfg(test)]
+mod pair;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use interface::{Input, Output, Purpose, Role, SessionConfig, SessionError, SessionEvent, TicketRefusal};
+pub use limits::MAX_FRAME_BYTES;
+use tidewater_engine::id::SpaceId;
 use tidewater_engine::log::Plane;
+use tidewater_engine::store::{Change, ChangeGuard, ReadError};
 
-use crate::database::Database;
+use self::exchange::Exchange;
+use self::hello::Channel;
+use self::limits::{HELLO_TIMEOUT_MS, MAX_QUEUED_BYTES, MAX_REASON_BYTES};
+use self::message::{Hello, Message};
+use self::receiving::Receiving;
+use self::sending::InFlight;
+use crate::codec::{Codec, Malformed};
+use crate::database::{Database, SpaceError};
 use crate::identity::IdentityId;
-use crate::ticket::Ticket;
 
-/// Which side opened the connection.
+/// One conversation between this database and one other device, without any input or output of its own.
+///
+/// # The verbs
+///
+/// - [`Session::new`] starts it. Either side sends first: poll at once.
+/// - [`Session::handle`] is the only way in: a whole frame of the other side in the order it was sent, the news that the
+///   store changed, or the passing of time. It may write to the store and return only when that is durable.
+/// - [`Session::poll`] is the only way out. Call it until it says `None` after [`Session::new`] and after every
+///   [`Session::handle`], and whenever the transport can take more: frames with entries are made as they are polled, so
+///   a caller that polls only when there is room to send never holds more than a frame. Nothing else happens in it.
+/// - [`Session::wants_frames`]: while it is false, stop reading from the transport.
+///
+/// `now_ms` is one clock of the caller's choice, and must not go back. After [`Output::Close`] nothing more comes out and
+/// whatever is handed in is ignored. Dropping a session at any point loses nothing: the next one goes on from what both
+/// sides hold.
+///
+/// Only durable entries are sent. [`Input::StoreChanged`] may be late, or one for many changes; the session has its own
+/// record of which spaces changed.
+pub struct Session {
+    database: Database,
+    config: SessionConfig,
+    phase: Phase,
+    now_ms: i64,
+    deadline_ms: i64,
+    queue: VecDeque<Output>,
+    queued_bytes: usize,
+    hello: Hello,
+    /// Both sides' agreement, from the other's hello on.
+    channel: Option<Channel>,
+    /// Whose device the other is, once proven.
+    peer: Option<IdentityId>,
+    spaces: listing::Spaces,
+    exchanges: BTreeMap<SpaceId, Exchange>,
+    /// The space whose turn to send it was last.
+    turn: Option<SpaceId>,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    receiving: Receiving,
+    news: News,
+    _listener: ChangeGuard,
+}
+
+/// Spaces and planes that changed since the session last looked.
+type News = Arc<Mutex<BTreeSet<(SpaceId, Plane)>>>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The side that dialled.
-    Dialer,
-    /// The side that was dialled.
-    Acceptor,
+enum Phase {
+    /// Waits for the other side's hello.
+    Hello,
+    /// Waits for its proof.
+    Proof,
+    /// Waits for the answer to the ticket.
+    Joining,
+    /// The rest of the session.
+    Ready,
+    /// Over.
+    Closed,
 }
 
-/// What a session is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Purpose {
-    /// To sync the spaces both are in. An acceptor always says this.
-    Member,
-    /// To join with a ticket first, and then to sync.
-    Join(Box<Ticket>),
-}
-
-/// How a session is set up.
-#[derive(Debug, Clone)]
-pub struct SessionConfig {
-    /// Which side this is.
-    pub role: Role,
-    /// The other device, as the transport proved it.
-    pub remote: DeviceId,
-    /// What ties the session to its channel: equal on both sides, and different on every other channel (a TLS exporter).
-    pub binding: [u8; 32],
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Where this device can be dialled; told only to devices that share a space with this one.
-    pub addresses: Vec<String>,
-    /// How often the vectors are compared even though nothing seems to be missing, in milliseconds.
-    pub anti_entropy_ms: i64,
-}
-
-/// What a session is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// One frame of the other side, whole and in order.
-    Frame(Vec<u8>),
-    /// A durable change was reported by the store. One for many changes is enough.
-    StoreChanged,
-    /// The time of the last [`Output::WakeAt`] has come.
-    Tick,
-}
-
-/// What a session asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Send this frame; at most [`MAX_FRAME_BYTES`].
-    Frame(Vec<u8>),
-    /// Something happened that others may want to know.
-    Event(SessionEvent),
-    /// Hand in [`Input::Tick`] at this time (milliseconds, the clock of `now_ms`). It replaces every earlier one.
-    WakeAt(i64),
-    /// The session is over: close the connection after the frames before this. Nothing follows.
-    Close(SessionError),
-}
-
-/// What happened in a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionEvent {
-    /// The hello was exchanged and proven.
-    Ready {
-        /// Whose device it is, as it proved; `None` for a device that belongs to no identity yet.
-        identity: Option<IdentityId>,
-    },
-    /// A ticket was honoured: this device joined.
-    Joined {
-        /// The spaces that came with it.
-        spaces: Vec<SpaceId>,
-    },
-    /// The other device joined with a ticket of ours.
-    Admitted {
-        /// Its identity.
-        identity: IdentityId,
-    },
-    /// How far receiving has come in a space; once a batch at most.
-    Progress {
-        /// The space.
-        space: SpaceId,
-        /// Entries received in this session.
-        received: u64,
-        /// Entries that the other side had and this one lacked since the session began.
-        expected: u64,
-    },
-    /// Both sides hold the same in this space, as far as each told the other.
-    InSync {
-        /// The space.
-        space: SpaceId,
-    },
-    /// The two sides hold different branches of one log. That log is not exchanged any more in this session; all others are.
-    Forked {
-        /// The space.
-        space: SpaceId,
-        /// The plane.
-        plane: Plane,
-        /// Whose log.
-        writer: WriterId,
-        /// A length at which the roots differ.
-        length: u64,
-    },
-    /// The other device has lost, or never had, a rank in a space that was exchanged until now.
-    SpaceClosed {
-        /// The space.
-        space: SpaceId,
-    },
-}
-
-/// Why a session ended. The doc of each says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// The other side doesn't follow the protocol. Trying again at once will not help.
-    #[error("the peer broke the protocol: {why}")]
-    Protocol {
-        /// What it did.
-        why: String,
-    },
-    /// There is no version of the protocol that both speak. Upgrade the older one.
-    #[error("no common protocol version: this side speaks {ours}, the peer {theirs}; upgrade the older one")]
-    Version {
-        /// The newest of this side.
-        ours: u16,
-        /// The newest of the peer.
-        theirs: u16,
-    },
-    /// The hello does not prove what it claims.
-    #[error("the peer's hello is not proven: {why}")]
-    Unproven {
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The ticket was not honoured.
-    #[error("the ticket was not honoured: {0}")]
-    Ticket(TicketRefusal),
-    /// The other side fell silent in the middle of the hello. Try again later.
-    #[error("the peer did not answer within {waited_ms} ms")]
-    Silent {
-        /// How long this side waited.
-        waited_ms: i64,
-    },
-    /// The other side closed the session and said why.
-    #[error("the peer closed the session: {why}")]
-    ClosedByPeer {
-        /// What it said, cut to 200 characters.
-        why: String,
-    },
-    /// The local store failed.
-    #[error("the local store failed: {why}")]
-    Store {
-        /// What it said.
-        why: String,
-    },
-}
-
-impl SessionError {
-    /// Whether another attempt can succeed with nothing changed on either side.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Silent { .. } | Self::ClosedByPeer { .. } | Self::Store { .. })
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("remote", &self.config.remote)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
     }
 }
 
-/// Why an inviter didn't honour a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TicketRefusal {
-    /// It expired, was used already, was withdrawn or never existed: the inviter doesn't say which.
-    #[error("it has expired or was used already; ask for a new one")]
-    Spent,
-    /// This database belongs to an identity already, and the ticket is for a device without one.
-    #[error("this database belongs to an identity already; link with a new database")]
-    HasIdentity,
-    /// The ticket is for an identity, and this database has none yet.
-    #[error("this database has no identity yet; make one first")]
-    NeedsIdentity,
-    /// The ticket was made by this identity itself.
-    #[error("the ticket was made by this identity itself; use a link ticket for a further device")]
-    OwnTicket,
+impl From<Malformed> for SessionError {
+    fn from(Malformed(why): Malformed) -> Self {
+        Self::Protocol { why: why.into() }
+    }
 }
 
-/// The largest frame, in bytes.
-pub const MAX_FRAME_BYTES: usize = 1 << 20;
+impl From<SpaceError> for SessionError {
+    fn from(error: SpaceError) -> Self {
+        Self::Store { why: error.to_string() }
+    }
+}
 
-/// One conversation between this database and one other device.
-#[derive(Debug)]
-pub struct Session {}
+impl From<ReadError> for SessionError {
+    fn from(error: ReadError) -> Self {
+        Self::Store { why: error.to_string() }
+    }
+}
 
 impl Session {
-    /// Starts a session. The dialer's first frames are ready to be polled.
+    /// Starts a session. Its first frame is ready to be polled.
     #[must_use]
-    pub fn new(_database: Database, _config: SessionConfig, _now_ms: i64) -> Self {
-        todo!()
+    pub fn new(database: Database, config: SessionConfig, now_ms: i64) -> Self {
+        let news = News::default();
+        let heard = Arc::clone(&news);
+        let listener = database.on_change(Arc::new(move |change: &Change| guard(&heard).extend(&change.spaces)));
+        let hello = hello::new_hello(&**database.host());
+        let mut session = Self {
+            database,
+            config,
+            phase: Phase::Hello,
+            now_ms,
+            deadline_ms: now_ms,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            hello,
+            channel: None,
+            peer: None,
+            spaces: listing::Spaces::default(),
+            exchanges: BTreeMap::new(),
+            turn: None,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            receiving: Receiving::default(),
+            news,
+            _listener: listener,
+        };
+        session.send(&Message::Hello(session.hello.clone()));
+        session.wake_at(now_ms.saturating_add(HELLO_TIMEOUT_MS));
+        session
     }
 
     /// Takes one input. Poll until `None` afterwards.
-    pub fn handle(&mut self, _now_ms: i64, _input: Input) {
-        todo!()
+    pub fn handle(&mut self, now_ms: i64, input: Input) {
+        self.now_ms = self.now_ms.max(now_ms);
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let done = match input {
+            Input::Frame(frame) => self.handle_frame(&frame),
+            Input::StoreChanged if self.phase == Phase::Ready => self.take_news(),
+            Input::StoreChanged => Ok(()),
+            Input::Tick => self.handle_tick(),
+        };
+        if let Err(error) = done {
+            self.close(error);
+        }
     }
 
     /// The next thing to do, if any.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        if self.queue.is_empty() && self.phase == Phase::Ready {
+            if let Err(error) = self.send_next_batch() {
+                self.close(error);
+            }
+        }
+        let output = self.queue.pop_front()?;
+        if let Output::Frame(frame) = &output {
+            self.queued_bytes -= frame.len();
+        }
+        Some(output)
     }
 
-    /// Whether more frames should be read from the other side now: false while too much of its work is queued.
+    /// Whether more frames should be read from the other side now: false while too much waits to be sent to it.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
-        todo!()
+        self.queued_bytes < MAX_QUEUED_BYTES
     }
+
+    fn handle_frame(&mut self, frame: &[u8]) -> Result<(), SessionError> {
+        let message = Message::read(frame)?;
+        if let Message::Bye { why } = message {
+            return Err(SessionError::ClosedByPeer { why });
+        }
+        match self.phase {
+            Phase::Hello => self.handle_hello(message),
+            Phase::Proof => self.handle_proof(message),
+            Phase::Joining => self.handle_answer(message),
+            Phase::Ready => self.handle_message(message, frame.len()),
+            Phase::Closed => Ok(()),
+        }
+    }
+
+    fn handle_hello(&mut self, message: Message) -> Result<(), SessionError> {
+        let Message::Hello(theirs) = message else { return Err(unexpected("instead of a hello")) };
+        hello::check_hello(&theirs)?;
+        let channel = Channel::new(&self.config, self.database.device(), &self.hello, &theirs);
+        self.send(&Message::Proof(channel.prove(&self.database)));
+        self.channel = Some(channel);
+        self.phase = Phase::Proof;
+        Ok(())
+    }
+
+    fn handle_proof(&mut self, message: Message) -> Result<(), SessionError> {
+        let Message::Proof(proof) = message else { return Err(unexpected("instead of a proof")) };
+        let genesis = self.channel()?.check(&self.config.remote, &proof)?;
+        self.peer = genesis.map(|genesis| genesis.id());
+        self.event(SessionEvent::Ready { identity: self.peer });
+        match self.config.purpose.clone() {
+            Purpose::Member => self.begin_sync(),
+            Purpose::Join(ticket) => self.ask_to_join(&ticket, genesis.as_ref()),
+        }
+    }
+
+    /// From here on spaces are exchanged.
+    fn begin_sync(&mut self) -> Result<(), SessionError> {
+        self.phase = Phase::Ready;
+        if self.config.role == Role::Dialer {
+            self.enter_status();
+        }
+        self.wake_at(self.now_ms.saturating_add(self.config.anti_entropy_ms));
+        self.list_all()
+    }
+
+    /// From here on the status tells about this peer: one that was dialled, or that has a space in common. Strangers who
+    /// call leave no trace in it.
+    fn enter_status(&self) {
+        let peer = self.peer;
+        self.database.enter_status(&self.config.remote, |status| {
+            status.connected = true;
+            status.identity = peer.or(status.identity);
+            status.last_error = None;
+        });
+    }
+
+    fn handle_message(&mut self, message: Message, frame_bytes: usize) -> Result<(), SessionError> {
+        match message {
+            Message::Join { offer, proof, enrolment } => self.admit(&offer, &proof, &enrolment),
+            Message::Spaces { more, listed } => self.take_listing(more, &listed),
+            Message::Invite(invite) => self.take_invite(&invite),
+            Message::Vectors(vectors) => self.take_vectors(vectors),
+            Message::Batch(part) => self.take_part(part, frame_bytes),
+            Message::Ack { bytes, verdict } => self.take_ack(bytes, verdict),
+            Message::Addresses(addresses) => self.take_addresses(&addresses),
+            Message::Hello(_) | Message::Proof(_) | Message::Welcome(_) | Message::Refuse(_) | Message::Bye { .. } => {
+                Err(unexpected("after the hello"))
+            }
+        }
+    }
+
+    fn take_addresses(&mut self, addresses: &[String]) -> Result<(), SessionError> {
+        // Only of those who have a space in common with us is anything kept.
+        if self.exchanges.values().any(|exchange| exchange.open) {
+            self.database.remember_peer(&self.config.remote, addresses)?;
+        }
+        Ok(())
+    }
+
+    fn handle_tick(&mut self) -> Result<(), SessionError> {
+        if self.now_ms < self.deadline_ms {
+            return Ok(());
+        }
+        if self.phase != Phase::Ready {
+            return Err(SessionError::Silent { waited_ms: HELLO_TIMEOUT_MS });
+        }
+        self.wake_at(self.now_ms.saturating_add(self.config.anti_entropy_ms));
+        self.take_news()?;
+        self.list_all()
+    }
+
+    fn take_news(&mut self) -> Result<(), SessionError> {
+        let news = std::mem::take(&mut *guard(&self.news));
+        for (space, plane) in news {
+            if plane == Plane::Control {
+                self.review(&space)?;
+            }
+            if let Some(exchange) = self.exchanges.get_mut(&space) {
+                exchange.wake(plane);
+                self.compare(&space)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn channel(&self) -> Result<&Channel, SessionError> {
+        self.channel.as_ref().ok_or_else(|| unexpected("before the hello"))
+    }
+
+    fn send(&mut self, message: &Message) {
+        let frame = message.to_bytes();
+        debug_assert!(frame.len() <= MAX_FRAME_BYTES, "senders cut what is longer");
+        self.queued_bytes += frame.len();
+        self.queue.push_back(Output::Frame(frame));
+    }
+
+    fn event(&mut self, event: SessionEvent) {
+        self.queue.push_back(Output::Event(event));
+    }
+
+    fn wake_at(&mut self, at_ms: i64) {
+        self.deadline_ms = at_ms;
+        self.queue.push_back(Output::WakeAt(at_ms));
+    }
+
+    /// Ends the session: says why to the other side, as far as it is its business, and to the caller.
+    fn close(&mut self, error: SessionError) {
+        let why = match &error {
+            SessionError::ClosedByPeer { .. } => None,
+            SessionError::Store { .. } => Some("the store failed".to_owned()),
+            other => Some(other.to_string()),
+        };
+        if let Some(mut why) = why {
+            let longest = (0..=MAX_REASON_BYTES).rev().find(|length| why.is_char_boundary(*length));
+            why.truncate(longest.unwrap_or(0));
+            self.send(&Message::Bye { why });
+        }
+        let text = error.to_string();
+        self.database.update_status(&self.config.remote, |status| status.last_error = Some(text));
+        self.phase = Phase::Closed;
+        self.queue.push_back(Output::Close(error));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.database.update_status(&self.config.remote, |status| status.connected = false);
+    }
+}
+
+fn unexpected(when: &str) -> SessionError {
+    SessionError::Protocol { why: format!("a message that doesn't belong there, {when}") }
+}
+
+/// The set is whole whatever a panicking thread did.
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

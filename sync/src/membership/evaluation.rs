@@ -9,7 +9,7 @@ use tidewater_engine::store::ControlCommit;
 
 use super::certified::Certified;
 use super::past::{History, Origin};
-use super::{EpochState, MemberState, Membership, Verdict};
+use super::{MemberState, Membership, Verdict};
 use crate::identity::IdentityId;
 use crate::keys::SealedNote;
 use crate::space::{ControlOperation, Grant, OperationError, Revoke, SpaceGenesis};
@@ -204,11 +204,8 @@ impl Evaluation<'_> {
 
     fn finish(self, genesis: &SpaceGenesis) -> Membership {
         let identities = self.member_states(genesis);
-        let mut membership = Membership {
-            history_open: genesis.history_open,
-            needs_upgrade: genesis.feature_level > SpaceGenesis::FEATURE_LEVEL,
-            ..Membership::default()
-        };
+        let mut membership =
+            Membership { needs_upgrade: genesis.feature_level > SpaceGenesis::FEATURE_LEVEL, ..Membership::default() };
         for device in self.certified.devices() {
             membership.certified.insert(*device);
             let ranks =
@@ -233,7 +230,7 @@ impl Evaluation<'_> {
         for owner in &genesis.owners {
             let (identity, name) = (owner.genesis.id(), Some(owner.name.clone()));
             let devices = self.certified.of(&identity);
-            members.insert(identity, MemberState { genesis: owner.genesis, rank: Some(Rank::Owner), name, devices });
+            members.insert(identity, MemberState { rank: Some(Rank::Owner), name, devices });
         }
         for (identity, grants) in self.grants.iter().filter(|(identity, _)| !self.owners.contains(identity)) {
             // Commits are numbered in causal order: the last grant names the member.
@@ -241,7 +238,7 @@ impl Evaluation<'_> {
             let Ok(ControlOperation::Grant(grant)) = self.history.operation(last.commit) else { continue };
             let (rank, name) = (self.current_rank(identity), Some(grant.name.clone()));
             let devices = self.certified.of(identity);
-            members.insert(*identity, MemberState { genesis: grant.genesis, rank, name, devices });
+            members.insert(*identity, MemberState { rank, name, devices });
         }
         members
     }

@@ -1,0 +1,274 @@
+//! From the control log to what it means, and what this device has to add to it.
+
+use std::sync::{Arc, MutexGuard};
+
+use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::log::{Plane, VersionVector};
+use tidewater_engine::space::{EffectiveTable, Rank, SecretKey};
+use tidewater_engine::store::{LogBatch, ReceiveError, ReceiveOutcome};
+
+use super::records::{self, SpaceRecord};
+use super::{Database, SpaceError, lock};
+use crate::codec::Codec;
+use crate::device::random_secret;
+use crate::keys::{NotePurpose, SealedNote, Wrapped, epoch_context};
+use crate::membership::{self, Membership};
+use crate::space::{ControlOperation, EpochStart, EpochWrap, OlderEpoch, SpaceGenesis};
+
+/// Proof that the lock over all control planes is held.
+#[derive(Debug, Default)]
+pub(crate) struct Control(());
+
+/// What a space's control plane means here.
+pub(crate) struct SpaceState {
+    pub(crate) record: SpaceRecord,
+    pub(crate) genesis: SpaceGenesis,
+    pub(crate) membership: Membership,
+    pub(crate) table: Arc<EffectiveTable>,
+}
+
+impl SpaceState {
+    /// The newest epoch keys held: no held key leads to them. With them come all older ones.
+    fn tips(&self) -> Vec<&SecretKey> {
+        let epochs = &self.table.epochs;
+        let reachable =
+            |id| self.membership.older.iter().any(|(older, note)| older == id && epochs.contains_key(&note.epoch));
+        epochs.iter().filter(|(id, _)| !reachable(*id)).map(|(_, key)| key).collect()
+    }
+
+    fn write_key(&self) -> Option<&SecretKey> {
+        self.table.epochs.get(&self.membership.write_epoch()?)
+    }
+}
+
+/// Writing a commit can make the next one due; more rounds than this are never needed.
+const MAX_ROUNDS: usize = 4;
+
+impl Database {
+    pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
+        lock(&self.inner.control)
+    }
+
+    /// What a space means, as of the last change of its control plane.
+    ///
+    /// # Errors
+    /// [`SpaceError::UnknownSpace`], or what reading the control log fails with.
+    pub(crate) fn space_state(&self, space: &SpaceId) -> Result<Arc<SpaceState>, SpaceError> {
+        if let Some(state) = self.cached_state(space) {
+            return Ok(state);
+        }
+        self.refresh(&self.control(), space)
+    }
+
+    /// [`Database::space_state`] for who holds the lock already.
+    pub(super) fn state_under(&self, control: &Control, space: &SpaceId) -> Result<Arc<SpaceState>, SpaceError> {
+        self.cached_state(space).map_or_else(|| self.refresh(control, space), Ok)
+    }
+
+    fn cached_state(&self, space: &SpaceId) -> Option<Arc<SpaceState>> {
+        lock(&self.inner.spaces).get(space).cloned()
+    }
+
+    /// Finishes what an interrupted process left: spaces recorded but not made.
+    pub(super) fn resume_spaces(&self) -> Result<(), SpaceError> {
+        let control = self.control();
+        for (name, record) in records::read_all::<SpaceRecord>(&self.inner.store, records::SPACE_PREFIX)? {
+            let space = SpaceGenesis::space_of(&record.genesis);
+            if name != records::space(&space) {
+                return Err(SpaceError::Record { name, why: "the genesis is that of another space" });
+            }
+            self.refresh(&control, &space)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a batch from a peer, and draws the conclusions when it moves a control plane.
+    pub(crate) fn receive_batch(&self, batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveFailure> {
+        if batch.plane == Plane::Data {
+            return self.inner.store.receive(batch).map_err(ReceiveFailure::Batch);
+        }
+        let control = self.control();
+        let outcome = self.inner.store.receive(batch).map_err(ReceiveFailure::Batch)?;
+        self.refresh(&control, &batch.space).map_err(ReceiveFailure::Conclusion)?;
+        Ok(outcome)
+    }
+
+    /// Says something in the control plane, and draws the conclusions.
+    pub(super) fn append(
+        &self,
+        control: &Control,
+        space: &SpaceId,
+        operation: &ControlOperation,
+    ) -> Result<Arc<SpaceState>, SpaceError> {
+        self.inner.store.append_control(space, &operation.to_bytes())?;
+        self.refresh(control, space)
+    }
+
+    /// Evaluates a space's control plane and hands the result to the engine; then says what this device owes the others.
+    pub(super) fn refresh(&self, _control: &Control, space: &SpaceId) -> Result<Arc<SpaceState>, SpaceError> {
+        let name = records::space(space);
+        let known = self.cached_state(space).map(|state| state.record.clone());
+        let record = match known {
+            Some(record) => record,
+            None => records::read(&self.inner.store, &name)?.ok_or(SpaceError::UnknownSpace { space: *space })?,
+        };
+        let Ok(ControlOperation::Genesis(genesis)) = ControlOperation::read(&record.genesis) else {
+            return Err(SpaceError::Record { name, why: "the genesis can't be read" });
+        };
+        let mut state = self.conclude(space, &record, &genesis)?;
+        for _ in 0..MAX_ROUNDS {
+            self.learn_devices(&state.membership)?;
+            let Some(due) = self.due(&state) else { break };
+            self.inner.store.append_control(space, &due.to_bytes())?;
+            state = self.conclude(space, &record, &genesis)?;
+        }
+        Ok(state)
+    }
+
+    fn conclude(
+        &self,
+        space: &SpaceId,
+        record: &SpaceRecord,
+        genesis: &SpaceGenesis,
+    ) -> Result<Arc<SpaceState>, SpaceError> {
+        let store = &self.inner.store;
+        let before = store.effective(space);
+        let (control, commits) = match before {
+            // Read first: what is evaluated covers it at least.
+            Some(_) => (store.applied(space, Plane::Control)?, store.control_commits(space)?),
+            None => (VersionVector::default(), Vec::new()),
+        };
+        let membership = membership::evaluate(genesis, &commits);
+        let held = before.as_ref().map(|table| table.epochs.clone()).unwrap_or_default();
+        let device = self.device();
+        let epochs = membership::held_epochs(&membership, &device, &self.inner.agreement, &held);
+        let table = membership::effective_table(&membership, &device, control, record.control_key.clone(), epochs);
+        if before.as_deref() != Some(&table) {
+            store.set_effective(*space, table.clone())?;
+        }
+        let state = Arc::new(SpaceState {
+            record: record.clone(),
+            genesis: genesis.clone(),
+            membership,
+            table: Arc::new(table),
+        });
+        lock(&self.inner.spaces).insert(*space, state.clone());
+        Ok(state)
+    }
+
+    /// Remembers devices of this identity that a control plane names.
+    fn learn_devices(&self, membership: &Membership) -> Result<(), SpaceError> {
+        let Some(identity) = self.identity_record() else { return Ok(()) };
+        let Some(member) = membership.identities.get(&identity.genesis.id()) else { return Ok(()) };
+        let news: Vec<_> =
+            member.devices.values().filter(|one| identity.certificate(&one.device).is_none()).copied().collect();
+        if news.is_empty() { Ok(()) } else { self.add_certificates(&news, &[]) }
+    }
+
+    /// What this device should say next in a space, if anything.
+    fn due(&self, state: &SpaceState) -> Option<ControlOperation> {
+        if state.record.founded && state.table.control.is_empty() {
+            return Some(ControlOperation::Genesis(state.genesis.clone()));
+        }
+        if state.membership.needs_upgrade {
+            return None;
+        }
+        let rank = state.membership.rank(&self.device())?;
+        self.missing_device(state)
+            .or_else(|| self.due_rotation(state, rank))
+            .or_else(|| self.missing_wraps(state, rank))
+    }
+
+    /// A device of this identity that the space doesn't know yet.
+    fn missing_device(&self, state: &SpaceState) -> Option<ControlOperation> {
+        let identity = self.identity_record()?;
+        let member = state.membership.identities.get(&identity.genesis.id()).filter(|member| member.rank.is_some())?;
+        let missing =
+            |one: &&_| -> bool { !member.devices.contains_key(&crate::identity::Certificate::clone(one).device) };
+        let certificate = *identity.certificates.iter().find(missing)?;
+        let wraps = if member.rank >= Some(Rank::Reader) {
+            self.wraps_of_tips(state, &[(certificate.device, certificate.agreement)])
+        } else {
+            Vec::new()
+        };
+        Some(ControlOperation::AddDevice { genesis: identity.genesis, certificate, wraps })
+    }
+
+    /// A new epoch, where every epoch has a recipient who may not read any more.
+    fn due_rotation(&self, state: &SpaceState, rank: Rank) -> Option<ControlOperation> {
+        let stuck = rank >= Rank::Writer && state.membership.write_epoch().is_none();
+        stuck.then(|| {
+            ControlOperation::Rotate(self.start_epoch(state, state.membership.readers().into_iter().collect()))
+        })
+    }
+
+    /// The keys that a rotation which didn't know of some readers left out. Admins repair, so that not everybody does.
+    fn missing_wraps(&self, state: &SpaceState, rank: Rank) -> Option<ControlOperation> {
+        let epoch = state.membership.write_epoch().filter(|_| rank >= Rank::Admin)?;
+        let key = state.table.epochs.get(&epoch)?;
+        let given = state.membership.epochs.iter().find(|((_, id), _)| *id == epoch).map(|(_, known)| known)?;
+        let missing = state.membership.readers().into_iter().filter(|(device, _)| !given.recipients.contains(device));
+        let wraps: Vec<EpochWrap> = missing.filter_map(|reader| self.wrap(key, reader)).collect();
+        (!wraps.is_empty()).then_some(ControlOperation::Wraps(wraps))
+    }
+
+    /// One key for one device. `None`: the device's key is unusable, so it gets nothing.
+    fn wrap(&self, key: &SecretKey, (device, agreement): (DeviceId, [u8; 32])) -> Option<EpochWrap> {
+        let epoch = key.epoch_id();
+        let wrapped = Wrapped::seal(&*self.inner.host, &agreement, &epoch_context(&epoch, &device), key)?;
+        Some(EpochWrap { epoch, device, wrapped })
+    }
+
+    /// What newcomers need in order to read: everything, or only what comes, as the space's policy says.
+    pub(super) fn wraps_for_newcomers(&self, state: &SpaceState, devices: &[(DeviceId, [u8; 32])]) -> Vec<EpochWrap> {
+        if state.genesis.history_open {
+            return self.wraps_of_tips(state, devices);
+        }
+        let key = state.write_key();
+        key.into_iter().flat_map(|key| devices.iter().filter_map(|device| self.wrap(key, *device))).collect()
+    }
+
+    fn wraps_of_tips(&self, state: &SpaceState, devices: &[(DeviceId, [u8; 32])]) -> Vec<EpochWrap> {
+        let tips = state.tips();
+        tips.iter().flat_map(|key| devices.iter().filter_map(|device| self.wrap(key, *device))).collect()
+    }
+
+    /// A fresh epoch for `recipients`, from which the older ones can be opened if the space's history is open.
+    pub(super) fn start_epoch(&self, state: &SpaceState, recipients: Vec<(DeviceId, [u8; 32])>) -> EpochStart {
+        let number = state.membership.epochs.keys().next_back().map_or(1, |(highest, _)| highest.saturating_add(1));
+        let older = if state.genesis.history_open { state.tips() } else { Vec::new() };
+        self.new_epoch(number, recipients, older).1
+    }
+
+    pub(super) fn new_epoch(
+        &self,
+        number: u64,
+        recipients: Vec<(DeviceId, [u8; 32])>,
+        older: Vec<&SecretKey>,
+    ) -> (SecretKey, EpochStart) {
+        let key = SecretKey::new(*random_secret(&*self.inner.host));
+        let wraps = recipients.into_iter().filter_map(|recipient| self.wrap(&key, recipient));
+        let wraps = wraps.map(|wrap| (wrap.device, wrap.wrapped)).collect();
+        let seal =
+            |older: &SecretKey| SealedNote::seal(&*self.inner.host, &key, NotePurpose::OlderEpoch, older.expose());
+        let older = older.into_iter().map(|older| OlderEpoch { id: older.epoch_id(), sealed: seal(older) });
+        let older = older.take(ControlOperation::MAX_OLDER).collect();
+        let start = EpochStart { number, id: key.epoch_id(), wraps, older };
+        (key, start)
+    }
+
+    /// Seals a label or a name for the members who may read. A space whose keys this device lacks gets an empty one.
+    pub(super) fn seal_note(&self, state: &SpaceState, purpose: NotePurpose, text: &str) -> SealedNote {
+        let unknown = SecretKey::new([0; 32]);
+        SealedNote::seal(&*self.inner.host, state.write_key().unwrap_or(&unknown), purpose, text.as_bytes())
+    }
+}
+
+/// Why a batch led to nothing.
+#[derive(Debug)]
+pub(crate) enum ReceiveFailure {
+    /// The store didn't take it.
+    Batch(ReceiveError),
+    /// It is stored, but what it means could not be worked out.
+    Conclusion(SpaceError),
+}

@@ -1,0 +1,98 @@
+//! What can go wrong with identities, spaces and members.
+
+use tidewater_engine::id::SpaceId;
+use tidewater_engine::space::Rank;
+use tidewater_engine::store::{OpenError, ReadError, WriteError};
+
+use crate::identity::{CardError, IdentityId};
+
+/// Why a database could not be created or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// The store did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Making or reading identity or home space failed.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+}
+
+/// Why something about identities, spaces or members was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpaceError {
+    /// The store failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A read failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The database has no identity.
+    #[error("this database has no identity yet; make one, or link it with a ticket")]
+    NoIdentity,
+    /// The database has an identity.
+    #[error("this database belongs to identity {identity} already")]
+    HasIdentity {
+        /// Whose it is.
+        identity: IdentityId,
+    },
+    /// No such space here.
+    #[error("no space {space} in this database")]
+    UnknownSpace {
+        /// The space.
+        space: SpaceId,
+    },
+    /// This device's rank doesn't allow it.
+    #[error("this needs rank {needed:?} in space {space}, this device has {}", held.map_or("none".into(), |rank| format!("{rank:?}")))]
+    Forbidden {
+        /// The space.
+        space: SpaceId,
+        /// The least rank that may.
+        needed: Rank,
+        /// The rank held.
+        held: Option<Rank>,
+    },
+    /// Grants and revocations act strictly downward.
+    #[error("{held:?} may only grant and revoke ranks below its own, not {rank:?}")]
+    NotBelow {
+        /// The rank that was to be granted or revoked.
+        rank: Rank,
+        /// The rank held.
+        held: Rank,
+    },
+    /// The identity has no rank in the space.
+    #[error("{identity} is no member of space {space}")]
+    NoMember {
+        /// The space.
+        space: SpaceId,
+        /// The identity.
+        identity: IdentityId,
+    },
+    /// The identity card is not genuine.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// No such offer of a space waits here.
+    #[error("no offer of space {space} waits here")]
+    NoOffer {
+        /// The space.
+        space: SpaceId,
+    },
+    /// Only the device that holds the identity's root key can certify further devices.
+    #[error("this device doesn't hold the identity's root key; make the ticket on the first device")]
+    NoRootKey,
+    /// A name, label or list that is too long or empty.
+    #[error("{why}")]
+    Invalid {
+        /// What is wrong and what is allowed.
+        why: String,
+    },
+    /// A stored record of the database's own is damaged or of a newer version.
+    #[error("local record {name} can't be read: {why}")]
+    Record {
+        /// Which.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}

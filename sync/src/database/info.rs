@@ -1,0 +1,67 @@
+//! What the database tells about spaces, members and peers.
+
+use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::space::Rank;
+
+use crate::identity::IdentityId;
+
+/// A space, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpaceInfo {
+    /// Its id.
+    pub space: SpaceId,
+    /// Its label; empty when this device can't read it.
+    pub label: String,
+    /// Whether it is the home space.
+    pub home: bool,
+    /// This device's rank; `None` once it was removed.
+    pub rank: Option<Rank>,
+    /// How many identities have a rank.
+    pub members: usize,
+}
+
+/// A member of a space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub identity: IdentityId,
+    /// The name it was granted under; empty when this device can't read it.
+    pub name: String,
+    /// Its rank.
+    pub rank: Rank,
+    /// Its devices.
+    pub devices: Vec<MemberDevice>,
+}
+
+/// A device of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberDevice {
+    /// Its id.
+    pub device: DeviceId,
+    /// When its identity certified it, in milliseconds since 1970 UTC.
+    pub certified_ms: i64,
+}
+
+/// A device this database knows how to reach, or was reached by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRecord {
+    /// The device.
+    pub device: DeviceId,
+    /// Whose it is, if it said so in a hello.
+    pub identity: Option<IdentityId>,
+    /// Where to dial it, best first.
+    pub addresses: Vec<String>,
+    /// When a session with it was last ready, in milliseconds since 1970 UTC.
+    pub seen_ms: Option<i64>,
+}
+
+/// A space that another identity offers to this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpaceOffer {
+    /// The space.
+    pub space: SpaceId,
+    /// Who offers it.
+    pub from: IdentityId,
+    /// When the offer came, in milliseconds since 1970 UTC.
+    pub received_ms: i64,
+}

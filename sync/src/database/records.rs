@@ -1,0 +1,220 @@
+//! The local records of this crate: what never leaves the file. Each begins with a version.
+
+use std::sync::Arc;
+
+use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::space::{Rank, SecretKey};
+use tidewater_engine::store::Store;
+
+use super::error::SpaceError;
+use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option, put_time};
+use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets};
+use crate::keys::SealedNote;
+use crate::ticket::Ticket;
+
+pub(super) const IDENTITY: &str = "identity";
+pub(super) const SPACE_PREFIX: &str = "space/";
+pub(super) const OFFER_PREFIX: &str = "offer/";
+pub(super) const INVITE_PREFIX: &str = "invite/";
+pub(super) const PEER_PREFIX: &str = "peer/";
+
+const VERSION: u8 = 1;
+/// The longest genesis of a space, in bytes.
+pub(crate) const MAX_GENESIS_BYTES: usize = 512 * 1024;
+
+pub(super) fn space(space: &SpaceId) -> String {
+    format!("{SPACE_PREFIX}{space}")
+}
+
+pub(super) fn invite(space: &SpaceId) -> String {
+    format!("{INVITE_PREFIX}{space}")
+}
+
+pub(super) fn peer(device: &DeviceId) -> String {
+    format!("{PEER_PREFIX}{device}")
+}
+
+pub(super) fn offer(offer: &[u8; 16]) -> String {
+    offer.iter().fold(OFFER_PREFIX.to_owned(), |name, byte| format!("{name}{byte:02x}"))
+}
+
+/// The record of this name, if there is one.
+pub(super) fn read<T: Codec>(store: &Store, name: &str) -> Result<Option<T>, SpaceError> {
+    let Some(bytes) = store.local(name)? else { return Ok(None) };
+    decode(name, &bytes).map(Some)
+}
+
+/// The records whose names start with `prefix`.
+pub(super) fn read_all<T: Codec>(store: &Store, prefix: &str) -> Result<Vec<(String, T)>, SpaceError> {
+    let records = store.locals(prefix)?.into_iter();
+    records.map(|(name, bytes)| decode(&name, &bytes).map(|record| (name, record))).collect()
+}
+
+fn decode<T: Codec>(name: &str, bytes: &[u8]) -> Result<T, SpaceError> {
+    T::from_bytes(bytes).map_err(|Malformed(why)| SpaceError::Record { name: name.to_owned(), why })
+}
+
+fn version(reader: &mut Reader<'_>) -> Decoded<()> {
+    if reader.byte()? == VERSION { Ok(()) } else { Err(Malformed("its version is unknown; upgrade")) }
+}
+
+/// Whose database this is.
+pub(crate) struct IdentityRecord {
+    pub(crate) genesis: IdentityGenesis,
+    pub(crate) name: String,
+    /// The identity's devices, as far as this one knows them.
+    pub(crate) certificates: Vec<Certificate>,
+    /// Only on the device that made the identity.
+    pub(crate) secrets: Option<Arc<IdentitySecrets>>,
+}
+
+impl IdentityRecord {
+    pub(crate) fn certificate(&self, device: &DeviceId) -> Option<&Certificate> {
+        self.certificates.iter().find(|certificate| certificate.device == *device)
+    }
+
+    pub(crate) fn card(&self) -> IdentityCard {
+        IdentityCard { genesis: self.genesis, name: self.name.clone(), certificates: self.certificates.clone() }
+    }
+}
+
+impl Codec for IdentityRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        self.genesis.encode(out);
+        put_bytes(out, self.name.as_bytes());
+        put_list(out, &self.certificates);
+        put_option(out, self.secrets.as_deref());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        version(reader)?;
+        Ok(Self {
+            genesis: IdentityGenesis::decode(reader)?,
+            name: reader.text(SealedNote::MAX_BYTES)?,
+            certificates: reader.list(IdentityCard::MAX_DEVICES)?,
+            secrets: reader.option()?.map(Arc::new),
+        })
+    }
+}
+
+/// What it takes to read a space's control plane.
+#[derive(Clone)]
+pub(crate) struct SpaceRecord {
+    pub(crate) control_key: SecretKey,
+    /// The genesis operation. It names the owners, whom the first batches of a new space are checked against.
+    pub(crate) genesis: Vec<u8>,
+    /// Whether this database made the space, and so has to say the genesis.
+    pub(crate) founded: bool,
+}
+
+impl Codec for SpaceRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        out.extend_from_slice(self.control_key.expose());
+        put_bytes(out, &self.genesis);
+        out.push(u8::from(self.founded));
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        version(reader)?;
+        Ok(Self {
+            control_key: SecretKey::new(reader.array()?),
+            genesis: reader.bytes(MAX_GENESIS_BYTES)?.to_vec(),
+            founded: reader.bool()?,
+        })
+    }
+}
+
+/// A ticket that this device made.
+pub(super) struct OfferRecord {
+    pub(super) secret: SecretKey,
+    pub(super) expires_ms: i64,
+    /// For a share: what is given.
+    pub(super) share: Option<(SpaceId, Rank)>,
+    /// The device that used it. It may ask again, if the answer got lost.
+    pub(super) used_by: Option<DeviceId>,
+}
+
+impl Codec for OfferRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        out.extend_from_slice(self.secret.expose());
+        put_time(out, self.expires_ms);
+        put_option(out, self.share.as_ref());
+        put_option(out, self.used_by.as_ref());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        version(reader)?;
+        let secret = SecretKey::new(reader.array()?);
+        let expires_ms = reader.time()?;
+        let share: Option<(SpaceId, Rank)> = reader.option()?;
+        Ok(Self { secret, expires_ms, share, used_by: reader.option()? })
+    }
+}
+
+impl Codec for (SpaceId, Rank) {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+        self.1.encode(out);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok((SpaceId::decode(reader)?, Rank::decode(reader)?))
+    }
+}
+
+/// A space that another identity offers, until someone decides.
+pub(super) struct InviteRecord {
+    pub(super) from: IdentityId,
+    pub(super) received_ms: i64,
+    pub(super) record: SpaceRecord,
+}
+
+impl Codec for InviteRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        self.from.encode(out);
+        put_time(out, self.received_ms);
+        self.record.encode(out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        version(reader)?;
+        Ok(Self {
+            from: IdentityId::decode(reader)?,
+            received_ms: reader.time()?,
+            record: SpaceRecord::decode(reader)?,
+        })
+    }
+}
+
+/// What is known about a device.
+#[derive(Default)]
+pub(super) struct PeerEntry {
+    pub(super) identity: Option<IdentityId>,
+    pub(super) addresses: Vec<String>,
+    pub(super) seen_ms: Option<i64>,
+}
+
+impl Codec for PeerEntry {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        put_option(out, self.identity.as_ref());
+        put_number(out, self.addresses.len() as u64);
+        self.addresses.iter().for_each(|address| put_bytes(out, address.as_bytes()));
+        out.push(u8::from(self.seen_ms.is_some()));
+        if let Some(seen_ms) = self.seen_ms {
+            put_time(out, seen_ms);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        version(reader)?;
+        let identity = reader.option()?;
+        let count = reader.count(super::MAX_PEER_ADDRESSES)?;
+        let addresses = (0..count).map(|_| reader.text(Ticket::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?;
+        let seen_ms = if reader.bool()? { Some(reader.time()?) } else { None };
+        Ok(Self { identity, addresses, seen_ms })
+    }
+}

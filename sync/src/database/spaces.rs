@@ -1,0 +1,353 @@
+//! Spaces and their members.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::log::Plane;
+use tidewater_engine::space::{Rank, SecretKey};
+
+use super::control::{Control, SpaceState};
+use super::records::{self, InviteRecord, MAX_GENESIS_BYTES, SpaceRecord};
+use super::{Database, Member, MemberDevice, SpaceError, SpaceInfo, SpaceOffer};
+use crate::codec::{Codec, Decoded, Reader, put_bytes};
+use crate::device::random_secret;
+use crate::identity::{IdentityCard, IdentityId};
+use crate::keys::{NotePurpose, SealedNote, Wrapped};
+use crate::space::{ControlOperation, CutRecord, Founder, Grant, Revoke, SpaceGenesis};
+
+/// How many offers of spaces wait for a decision at most.
+pub const MAX_SPACE_OFFERS: usize = 64;
+
+/// What a member needs in order to follow a space: its genesis, and its control key wrapped for the member's device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invite {
+    pub(crate) genesis: Vec<u8>,
+    pub(crate) control_key: Wrapped,
+}
+
+impl Codec for Invite {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.genesis);
+        self.control_key.encode(out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(Self { genesis: reader.bytes(MAX_GENESIS_BYTES)?.to_vec(), control_key: Wrapped::decode(reader)? })
+    }
+}
+
+impl Invite {
+    pub(crate) fn space(&self) -> SpaceId {
+        SpaceGenesis::space_of(&self.genesis)
+    }
+}
+
+fn control_context(space: &SpaceId, device: &DeviceId) -> Vec<u8> {
+    [b"tidewater 2026 control wrap v1".as_slice(), &space.0, &device.0].concat()
+}
+
+fn check_label(label: &str) -> Result<(), SpaceError> {
+    let limit = SealedNote::MAX_BYTES;
+    if label.len() > limit {
+        return Err(SpaceError::Invalid {
+            why: format!("a label has at most {limit} bytes, this one has {}", label.len()),
+        });
+    }
+    Ok(())
+}
+
+impl Database {
+    /// Makes a space owned by this identity. `label` has at most 200 bytes.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoIdentity`], [`SpaceError::Invalid`] for the label, [`SpaceError::Write`].
+    pub fn new_space(&self, label: &str) -> Result<SpaceId, SpaceError> {
+        check_label(label)?;
+        let control = self.control();
+        let identity = self.identity_record().ok_or(SpaceError::NoIdentity)?;
+        let host = &*self.inner.host;
+        let recipients = identity.certificates.iter().map(|one| (one.device, one.agreement)).collect();
+        let (key, epoch) = self.new_epoch(1, recipients, Vec::new());
+        let mut nonce = [0; 16];
+        host.fill_random(&mut nonce);
+        let owner = Founder {
+            genesis: identity.genesis,
+            certificates: identity.certificates.clone(),
+            name: SealedNote::seal(host, &key, NotePurpose::Name, identity.name.as_bytes()),
+        };
+        let genesis = ControlOperation::Genesis(SpaceGenesis {
+            nonce,
+            feature_level: SpaceGenesis::FEATURE_LEVEL,
+            history_open: true,
+            owners: vec![owner],
+            epoch,
+            label: SealedNote::seal(host, &key, NotePurpose::Label, label.as_bytes()),
+        });
+        let control_key = SecretKey::new(*random_secret(host));
+        let record = SpaceRecord { control_key, genesis: genesis.to_bytes(), founded: true };
+        self.add_space(&control, &record, &[])
+    }
+
+    /// Records a space and begins to follow it. Interrupted in between, opening the database goes on.
+    fn add_space(
+        &self,
+        control: &Control,
+        record: &SpaceRecord,
+        others: &[(&str, Option<&[u8]>)],
+    ) -> Result<SpaceId, SpaceError> {
+        let space = SpaceGenesis::space_of(&record.genesis);
+        let (name, bytes) = (records::space(&space), record.to_bytes());
+        let mut writes = vec![(name.as_str(), Some(bytes.as_slice()))];
+        writes.extend_from_slice(others);
+        self.inner.store.set_local(&writes)?;
+        self.refresh(control, &space)?;
+        Ok(space)
+    }
+
+    /// The spaces of this database, home first, then by label.
+    ///
+    /// # Errors
+    /// [`SpaceError::Read`].
+    pub fn spaces_info(&self) -> Result<Vec<SpaceInfo>, SpaceError> {
+        let home = self.inner.store.home();
+        let mut spaces = Vec::new();
+        for space in self.inner.store.spaces() {
+            let state = self.space_state(&space)?;
+            spaces.push(SpaceInfo {
+                space,
+                label: state.table.label.clone(),
+                home: home == Some(space),
+                rank: state.membership.rank(&self.device()),
+                members: state.membership.identities.values().filter(|member| member.rank.is_some()).count(),
+            });
+        }
+        spaces.sort_by(|a, b| (!a.home, &a.label, a.space).cmp(&(!b.home, &b.label, b.space)));
+        Ok(spaces)
+    }
+
+    /// The members of a space, highest rank first.
+    ///
+    /// # Errors
+    /// [`SpaceError::UnknownSpace`], [`SpaceError::Read`].
+    pub fn members(&self, space: &SpaceId) -> Result<Vec<Member>, SpaceError> {
+        let state = self.space_state(space)?;
+        let mut members: Vec<Member> = state
+            .membership
+            .identities
+            .iter()
+            .filter_map(|(identity, member)| {
+                let name = member.name.as_ref().and_then(|note| {
+                    let plaintext = note.open(state.table.epochs.get(&note.epoch)?, NotePurpose::Name)?;
+                    Some(String::from_utf8_lossy(&plaintext).into_owned())
+                });
+                let devices = member.devices.values();
+                let devices = devices.map(|one| MemberDevice { device: one.device, certified_ms: one.issued_ms });
+                Some(Member {
+                    identity: *identity,
+                    name: name.unwrap_or_default(),
+                    rank: member.rank?,
+                    devices: devices.collect(),
+                })
+            })
+            .collect();
+        members.sort_by(|a, b| b.rank.cmp(&a.rank).then_with(|| (&a.name, a.identity).cmp(&(&b.name, b.identity))));
+        Ok(members)
+    }
+
+    /// Gives an identity a rank, and its devices the keys that come with it. Those devices learn of it when they next
+    /// talk to a member: see [`Database::space_offers`].
+    ///
+    /// # Errors
+    /// [`SpaceError::Forbidden`] below admin, [`SpaceError::NotBelow`] for a rank not below one's own,
+    /// [`SpaceError::Card`] for a card that is not genuine, [`SpaceError::UnknownSpace`], [`SpaceError::Write`].
+    pub fn grant(&self, space: &SpaceId, card: &IdentityCard, rank: Rank) -> Result<(), SpaceError> {
+        self.grant_locked(&self.control(), space, card, rank)
+    }
+
+    pub(super) fn grant_locked(
+        &self,
+        control: &Control,
+        space: &SpaceId,
+        card: &IdentityCard,
+        rank: Rank,
+    ) -> Result<(), SpaceError> {
+        card.verify()?;
+        let state = self.refresh(control, space)?;
+        self.needs_above(&state, space, rank)?;
+        if let Some(member) = state.membership.identities.get(&card.identity()) {
+            let known = card.certificates.iter().all(|one| member.devices.contains_key(&one.device));
+            if known && member.rank >= Some(rank) {
+                return Ok(());
+            }
+        }
+        let devices: Vec<_> = card.certificates.iter().map(|one| (one.device, one.agreement)).collect();
+        let wraps = if rank >= Rank::Reader { self.wraps_for_newcomers(&state, &devices) } else { Vec::new() };
+        let grant = Grant {
+            genesis: card.genesis,
+            certificates: card.certificates.clone(),
+            rank,
+            name: self.seal_note(&state, NotePurpose::Name, &card.name),
+            wraps,
+        };
+        self.append(control, space, &ControlOperation::Grant(grant))?;
+        Ok(())
+    }
+
+    /// Takes an identity's rank: what its devices wrote counts as far as this database holds it, nothing later does, and
+    /// new keys are given to everyone who stays.
+    ///
+    /// # Errors
+    /// As [`Database::grant`], and [`SpaceError::NoMember`].
+    pub fn revoke(&self, space: &SpaceId, identity: &IdentityId) -> Result<(), SpaceError> {
+        let control = self.control();
+        let state = self.refresh(&control, space)?;
+        let unknown = || SpaceError::NoMember { space: *space, identity: *identity };
+        let member = state.membership.identities.get(identity).ok_or_else(unknown)?;
+        self.needs_above(&state, space, member.rank.ok_or_else(unknown)?)?;
+        let theirs: BTreeSet<DeviceId> = member.devices.keys().copied().collect();
+        let mut cuts = Vec::new();
+        for plane in [Plane::Control, Plane::Data] {
+            let held = self.inner.store.vector(space, plane)?;
+            let logs = held.iter().filter(|(writer, _)| theirs.contains(&writer.device));
+            cuts.extend(logs.map(|(writer, prefix)| CutRecord {
+                plane,
+                writer: *writer,
+                length: prefix.length,
+                root: prefix.root,
+            }));
+        }
+        if cuts.len() > ControlOperation::MAX_CUTS {
+            return Err(SpaceError::Invalid {
+                why: format!("{identity} has more than {} logs", ControlOperation::MAX_CUTS),
+            });
+        }
+        let stay = state.membership.readers().into_iter().filter(|(device, _)| !theirs.contains(device)).collect();
+        let rotation = self.start_epoch(&state, stay);
+        let revoke = Revoke { identity: *identity, cuts, rotation };
+        self.append(&control, space, &ControlOperation::Revoke(revoke))?;
+        Ok(())
+    }
+
+    /// Renames a space. `label` has at most 200 bytes.
+    ///
+    /// # Errors
+    /// [`SpaceError::Forbidden`] below admin, [`SpaceError::Invalid`] for the label, [`SpaceError::UnknownSpace`],
+    /// [`SpaceError::Write`].
+    pub fn rename_space(&self, space: &SpaceId, label: &str) -> Result<(), SpaceError> {
+        check_label(label)?;
+        let control = self.control();
+        let state = self.refresh(&control, space)?;
+        self.needs(&state, space, Rank::Admin)?;
+        let label = self.seal_note(&state, NotePurpose::Label, label);
+        self.append(&control, space, &ControlOperation::Label(label))?;
+        Ok(())
+    }
+
+    /// Starts a new epoch: new entries are sealed under a fresh key that every current reader gets.
+    ///
+    /// # Errors
+    /// [`SpaceError::Forbidden`] below writer, [`SpaceError::UnknownSpace`], [`SpaceError::Write`].
+    pub fn rotate(&self, space: &SpaceId) -> Result<(), SpaceError> {
+        let control = self.control();
+        let state = self.refresh(&control, space)?;
+        self.needs(&state, space, Rank::Writer)?;
+        let start = self.start_epoch(&state, state.membership.readers().into_iter().collect());
+        self.append(&control, space, &ControlOperation::Rotate(start))?;
+        Ok(())
+    }
+
+    fn needs(&self, state: &SpaceState, space: &SpaceId, needed: Rank) -> Result<Rank, SpaceError> {
+        let held = state.membership.rank(&self.device());
+        held.filter(|held| *held >= needed).ok_or(SpaceError::Forbidden { space: *space, needed, held })
+    }
+
+    /// Grants and revocations need rank admin, and act on lower ranks.
+    pub(super) fn needs_above(&self, state: &SpaceState, space: &SpaceId, rank: Rank) -> Result<(), SpaceError> {
+        let held = self.needs(state, space, Rank::Admin)?;
+        if rank < held { Ok(()) } else { Err(SpaceError::NotBelow { rank, held }) }
+    }
+
+    /// What a device that has a rank needs in order to follow the space. `None`: its X25519 key is unusable, or unknown.
+    pub(crate) fn invite_to(&self, state: &SpaceState, device: &DeviceId) -> Option<Invite> {
+        let certificate = state.membership.identities.values().find_map(|member| member.devices.get(device))?;
+        let space = SpaceGenesis::space_of(&state.record.genesis);
+        let context = control_context(&space, device);
+        let key = &state.record.control_key;
+        let control_key = Wrapped::seal(&*self.inner.host, &certificate.agreement, &context, key)?;
+        Some(Invite { genesis: state.record.genesis.clone(), control_key })
+    }
+
+    /// Opens an invitation. `None`: it is not for this device, or the genesis is not one this software can follow.
+    fn open_invite(&self, invite: &Invite) -> Option<SpaceRecord> {
+        let control_key =
+            invite.control_key.open(self.agreement(), &control_context(&invite.space(), &self.device()))?;
+        let Ok(ControlOperation::Genesis(genesis)) = ControlOperation::read(&invite.genesis) else { return None };
+        let understood = genesis.feature_level <= SpaceGenesis::FEATURE_LEVEL;
+        let record = SpaceRecord { control_key, genesis: invite.genesis.clone(), founded: false };
+        (understood && genesis.verify()).then_some(record)
+    }
+
+    /// Follows the space of an invitation. `None`: it could not be opened.
+    pub(crate) fn accept_invite(&self, invite: &Invite) -> Result<Option<SpaceId>, SpaceError> {
+        let Some(record) = self.open_invite(invite) else { return Ok(None) };
+        self.add_space(&self.control(), &record, &[]).map(Some)
+    }
+
+    /// Keeps an invitation of another identity until someone decides. False: it can't be opened, or too many wait.
+    pub(crate) fn keep_invite(&self, from: IdentityId, invite: &Invite) -> Result<bool, SpaceError> {
+        let Some(record) = self.open_invite(invite) else { return Ok(false) };
+        let name = records::invite(&invite.space());
+        let waiting = self.inner.store.locals(records::INVITE_PREFIX)?;
+        if waiting.len() >= MAX_SPACE_OFFERS || waiting.iter().any(|(known, _)| *known == name) {
+            return Ok(false);
+        }
+        let kept = InviteRecord { from, received_ms: self.inner.host.now_ms(), record };
+        self.inner.store.set_local(&[(&name, Some(&kept.to_bytes()))])?;
+        Ok(true)
+    }
+
+    /// Spaces that other identities gave this one a rank in, and that wait for a decision.
+    ///
+    /// # Errors
+    /// [`SpaceError::Read`].
+    pub fn space_offers(&self) -> Result<Vec<SpaceOffer>, SpaceError> {
+        let offers = records::read_all::<InviteRecord>(&self.inner.store, records::INVITE_PREFIX)?.into_iter();
+        let offers = offers.map(|(_, offer)| SpaceOffer {
+            space: SpaceGenesis::space_of(&offer.record.genesis),
+            from: offer.from,
+            received_ms: offer.received_ms,
+        });
+        Ok(offers.collect())
+    }
+
+    /// Joins an offered space: the next session with a member brings it here.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoOffer`], [`SpaceError::Write`].
+    pub fn accept_space(&self, space: &SpaceId) -> Result<(), SpaceError> {
+        let name = records::invite(space);
+        let offer: InviteRecord =
+            records::read(&self.inner.store, &name)?.ok_or(SpaceError::NoOffer { space: *space })?;
+        self.add_space(&self.control(), &offer.record, &[(&name, None)])?;
+        Ok(())
+    }
+
+    /// Forgets the offer of a space. A member may offer it again.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoOffer`], [`SpaceError::Write`].
+    pub fn decline_space(&self, space: &SpaceId) -> Result<(), SpaceError> {
+        let name = records::invite(space);
+        if self.inner.store.local(&name)?.is_none() {
+            return Err(SpaceError::NoOffer { space: *space });
+        }
+        Ok(self.inner.store.set_local(&[(&name, None)])?)
+    }
+
+    /// Every space of this database with what it means.
+    pub(crate) fn all_spaces(&self) -> Result<Vec<(SpaceId, Arc<SpaceState>)>, SpaceError> {
+        let spaces = self.inner.store.spaces().into_iter();
+        spaces.map(|space| self.space_state(&space).map(|state| (space, state))).collect()
+    }
+}

@@ -1,0 +1,127 @@
+//! The hello: versions and nonces, then a proof over both sides, both keys and the channel.
+
+use subtle::ConstantTimeEq;
+use tidewater_engine::host::Host;
+use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::log::{Plane, VersionVector};
+use tidewater_engine::space::SecretKey;
+
+use super::message::{Hello, Proof};
+use super::{Role, SessionConfig, SessionError};
+use crate::codec::{Codec, put_option};
+use crate::database::Database;
+use crate::device::verify;
+use crate::identity::IdentityGenesis;
+
+/// The protocol version that this software speaks.
+const VERSION: u64 = 1;
+/// Ed25519, X25519, HKDF-SHA256, AES-256-GCM and BLAKE3.
+const SUITE: u64 = 1;
+
+pub(super) fn new_hello(host: &dyn Host) -> Hello {
+    let mut nonce = [0; 32];
+    host.fill_random(&mut nonce);
+    Hello { versions: (VERSION, VERSION), suites: SUITE, nonce }
+}
+
+/// Whether both sides can talk to each other.
+pub(super) fn check_hello(theirs: &Hello) -> Result<(), SessionError> {
+    if theirs.versions.0 > VERSION || theirs.versions.1 < VERSION {
+        let theirs = u16::try_from(theirs.versions.1).unwrap_or(u16::MAX);
+        return Err(SessionError::Version { ours: VERSION as u16, theirs });
+    }
+    if theirs.suites & SUITE == 0 {
+        return Err(SessionError::Protocol { why: "no cipher suite in common".into() });
+    }
+    Ok(())
+}
+
+/// What both sides agree on once the hellos are exchanged. Everything later is bound to it.
+pub(super) struct Channel {
+    role: Role,
+    transcript: [u8; 32],
+    /// For hashes that only the two ends can compute.
+    secret: [u8; 32],
+}
+
+impl Channel {
+    pub(super) fn new(config: &SessionConfig, device: DeviceId, ours: &Hello, theirs: &Hello) -> Self {
+        let (dialer, acceptor) = match config.role {
+            Role::Dialer => ((device, ours), (config.remote, theirs)),
+            Role::Acceptor => ((config.remote, theirs), (device, ours)),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("tidewater 2026 session transcript v1");
+        hasher.update(&config.binding);
+        for (device, hello) in [dialer, acceptor] {
+            hasher.update(&device.0).update(&hello.to_bytes());
+        }
+        let transcript = *hasher.finalize().as_bytes();
+        let secret = blake3::derive_key("tidewater 2026 session secret v1", &[config.binding, transcript].concat());
+        Self { role: config.role, transcript, secret }
+    }
+
+    /// Proves this device and its identity to the other side.
+    pub(super) fn prove(&self, database: &Database) -> Proof {
+        let identity = database
+            .identity_record()
+            .and_then(|record| Some((record.genesis, *record.certificate(&database.device())?)));
+        let mut proof = Proof { signature: [0; 64], identity };
+        proof.signature = database.device_key().sign(&self.proof_message(self.role, &proof));
+        proof
+    }
+
+    /// Checks the other side's proof; gives the genesis of its identity.
+    pub(super) fn check(&self, remote: &DeviceId, proof: &Proof) -> Result<Option<IdentityGenesis>, SessionError> {
+        let theirs = match self.role {
+            Role::Dialer => Role::Acceptor,
+            Role::Acceptor => Role::Dialer,
+        };
+        if !verify(&remote.0, &self.proof_message(theirs, proof), &proof.signature) {
+            return Err(SessionError::Unproven { why: "the device's signature doesn't fit this channel" });
+        }
+        let Some((genesis, certificate)) = &proof.identity else { return Ok(None) };
+        if certificate.device != *remote || !certificate.verify(genesis) {
+            return Err(SessionError::Unproven { why: "the identity didn't certify the device" });
+        }
+        Ok(Some(*genesis))
+    }
+
+    fn proof_message(&self, role: Role, proof: &Proof) -> Vec<u8> {
+        let mut message = b"tidewater 2026 session proof v1\0".to_vec();
+        message.push(role as u8);
+        message.extend_from_slice(&self.transcript);
+        put_option(&mut message, proof.identity.as_ref());
+        message
+    }
+
+    /// Proves that this side knows a ticket's secret, on this channel only.
+    pub(super) fn ticket_proof(&self, secret: &SecretKey, offer: &[u8; 16]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(secret.expose());
+        hasher.update(b"tidewater 2026 ticket proof v1").update(&self.transcript).update(offer);
+        *hasher.finalize().as_bytes()
+    }
+
+    pub(super) fn proves_ticket(&self, secret: &SecretKey, offer: &[u8; 16], proof: &[u8; 32]) -> bool {
+        self.ticket_proof(secret, offer).ct_eq(proof).into()
+    }
+
+    /// How `side` names a space to those who know it.
+    pub(super) fn tag(&self, side: Role, space: &SpaceId) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&[0, side as u8]).update(&space.0);
+        hasher.finalize().as_bytes()[..16].try_into().expect("16 of 32 bytes")
+    }
+
+    /// One hash over what a side holds of a space. Equal logs give equal hashes on both sides.
+    pub(super) fn summary(&self, space: &SpaceId, planes: &[(Plane, VersionVector); 2]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&[1]).update(&space.0);
+        for (plane, vector) in planes {
+            hasher.update(&[*plane as u8]).update(&(vector.writers() as u64).to_be_bytes());
+            for (writer, prefix) in vector.iter() {
+                hasher.update(&writer.to_bytes()).update(&prefix.length.to_be_bytes()).update(&prefix.root);
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+}

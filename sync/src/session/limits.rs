@@ -1,0 +1,36 @@
+//! What a session holds and sends at most.
+
+/// The largest frame, in bytes.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
+/// How many bytes of entries may be on their way and not yet acknowledged. One frame may exceed it.
+pub(super) const WINDOW_BYTES: usize = 4 << 20;
+/// How many bytes of entries are read for one batch, unless its first head comes later.
+pub(super) const BATCH_BYTES: usize = 512 << 10;
+/// From which size on a batch is continued in another frame. With one entry more it still fits a frame.
+pub(super) const PART_BYTES: usize = 512 << 10;
+/// How large a batch may become before its head: the largest commit and its headers.
+pub(super) const MAX_STAGED_BYTES: usize = 20 << 20;
+/// How many entries a batch has at most.
+pub(super) const MAX_BATCH_ENTRIES: usize = 65_536;
+/// The longest header of an entry, in bytes.
+pub(super) const MAX_HEADER_BYTES: usize = 64 << 10;
+/// The longest body of an entry, in bytes.
+pub(super) const MAX_BODY_BYTES: usize = 320 << 10;
+/// How many bytes of frames wait to be sent before the session asks for no more input.
+pub(super) const MAX_QUEUED_BYTES: usize = 8 << 20;
+/// How many spaces one frame lists.
+pub(super) const SPACES_PER_FRAME: usize = 8_192;
+/// How many spaces of the other side that this one can't match are remembered.
+pub(super) const MAX_UNMATCHED: usize = 65_536;
+/// How many invitations are taken in one session.
+pub(super) const MAX_INVITES: usize = 4_096;
+/// How many logs one frame of a version vector names.
+pub(super) const LOGS_PER_FRAME: usize = 8_192;
+/// How many logs a version vector of the other side may name, both planes together.
+pub(super) const MAX_VECTOR_LOGS: usize = 65_536;
+/// How many commits of the order of application are looked at in one go.
+pub(super) const ORDER_PAGE: usize = 512;
+/// How long the other side may take from the first frame to the proof, and to answer a ticket, in milliseconds.
+pub(super) const HELLO_TIMEOUT_MS: i64 = 15_000;
+/// The longest reason for closing, in bytes.
+pub(super) const MAX_REASON_BYTES: usize = 200;

@@ -1,0 +1,210 @@
+//! Which spaces both sides are in, found without naming the others; and inviting the other side to those it lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidewater_engine::id::SpaceId;
+use tidewater_engine::log::Plane;
+
+use super::exchange::{PLANES, effective_vector};
+use super::limits::{MAX_INVITES, MAX_UNMATCHED, SPACES_PER_FRAME};
+use super::message::{Listing, Message};
+use super::{Phase, Role, Session, SessionError, SessionEvent};
+use crate::database::{Invite, SpaceState};
+
+/// What is known about spaces in this session, beside the exchanges.
+#[derive(Debug, Default)]
+pub(super) struct Spaces {
+    /// Told to the other side: it has a rank there.
+    announced: BTreeSet<SpaceId>,
+    /// Listed by the other side without a counterpart here, so far.
+    unmatched: BTreeMap<[u8; 16], [u8; 32]>,
+    /// The other side's first listing is complete: what it doesn't list it doesn't have.
+    complete: bool,
+    /// The other side was invited, once in a session.
+    invited: BTreeSet<SpaceId>,
+    /// The other side may be a member by operations that this side lacks: its control plane is taken, nothing is said.
+    expected: BTreeSet<SpaceId>,
+    invites_taken: usize,
+}
+
+impl Spaces {
+    /// Waits for the other side's next listing before anything is concluded from what is missing in it.
+    pub(super) fn relist(&mut self) {
+        self.complete = false;
+    }
+}
+
+impl Session {
+    /// Announces every space in which the other side has a rank, with what this side holds.
+    pub(super) fn list_all(&mut self) -> Result<(), SessionError> {
+        let mut listings = Vec::new();
+        for (space, state) in self.database.all_spaces()? {
+            self.settle(&space, &state)?;
+            if state.membership.rank(&self.config.remote).is_some() {
+                self.spaces.announced.insert(space);
+                listings.push(self.listing(&space, &state)?);
+            }
+        }
+        let frames = listings.len().div_ceil(SPACES_PER_FRAME).max(1);
+        for (number, listed) in listings.chunks(SPACES_PER_FRAME).enumerate() {
+            self.send(&Message::Spaces { more: number + 1 < frames, listed: listed.to_vec() });
+        }
+        if listings.is_empty() {
+            self.send(&Message::Spaces { more: false, listed: Vec::new() });
+        }
+        Ok(())
+    }
+
+    fn listing(&self, space: &SpaceId, state: &SpaceState) -> Result<Listing, SessionError> {
+        let channel = self.channel()?;
+        let tag = channel.tag(self.config.role, space);
+        Ok(Listing { tag, summary: self.summary(space, state)? })
+    }
+
+    fn summary(&self, space: &SpaceId, state: &SpaceState) -> Result<[u8; 32], SessionError> {
+        let vector = |plane| effective_vector(&self.database, &state.table, space, plane).map(|vector| (plane, vector));
+        let planes = [vector(PLANES[0])?, vector(PLANES[1])?];
+        Ok(self.channel()?.summary(space, &planes))
+    }
+
+    fn their_tag(&self, space: &SpaceId) -> Result<[u8; 16], SessionError> {
+        let theirs = match self.config.role {
+            Role::Dialer => Role::Acceptor,
+            Role::Acceptor => Role::Dialer,
+        };
+        Ok(self.channel()?.tag(theirs, space))
+    }
+
+    /// The other side's spaces. They come after its proof, and again whenever it compares.
+    pub(super) fn take_listing(&mut self, more: bool, listed: &[Listing]) -> Result<(), SessionError> {
+        for listing in listed {
+            if self.spaces.unmatched.len() >= MAX_UNMATCHED && !self.spaces.unmatched.contains_key(&listing.tag) {
+                return Err(SessionError::Protocol { why: "more spaces than can be compared".into() });
+            }
+            self.spaces.unmatched.insert(listing.tag, listing.summary);
+        }
+        self.spaces.complete |= !more;
+        if self.phase != Phase::Ready || more {
+            return Ok(());
+        }
+        for (space, state) in self.database.all_spaces()? {
+            self.settle(&space, &state)?;
+        }
+        Ok(())
+    }
+
+    /// The control plane of a space may have moved: opens, closes or offers what follows from it.
+    pub(super) fn review(&mut self, space: &SpaceId) -> Result<(), SessionError> {
+        let state = self.database.space_state(space)?;
+        let has_rank = state.membership.rank(&self.config.remote).is_some();
+        if has_rank && self.spaces.announced.insert(*space) {
+            let listing = self.listing(space, &state)?;
+            self.send(&Message::Spaces { more: false, listed: vec![listing] });
+        }
+        self.settle(space, &state)
+    }
+
+    /// Brings the exchange of a space in line with the other side's rank and its listing.
+    fn settle(&mut self, space: &SpaceId, state: &Arc<SpaceState>) -> Result<(), SessionError> {
+        if state.membership.rank(&self.config.remote).is_none() {
+            self.spaces.announced.remove(space);
+            if self.exchanges.remove(space).is_some_and(|exchange| exchange.open) {
+                self.event(SessionEvent::SpaceClosed { space: *space });
+            }
+            return Ok(());
+        }
+        let tag = self.their_tag(space)?;
+        let open = self.exchanges.get(space).is_some_and(|exchange| exchange.open);
+        if let Some(summary) = self.spaces.unmatched.remove(&tag) {
+            self.match_listing(space, state, summary, !open)
+        } else if !open && self.spaces.complete && !self.spaces.invited.contains(space) {
+            self.invite(space, state);
+            Ok(())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Both sides list the space: equal summaries need no more, others ask for vectors.
+    fn match_listing(
+        &mut self,
+        space: &SpaceId,
+        state: &SpaceState,
+        summary: [u8; 32],
+        opens: bool,
+    ) -> Result<(), SessionError> {
+        if opens {
+            self.greet_member()?;
+        }
+        let equal = self.summary(space, state)? == summary;
+        let quiet = self.in_flight.is_empty() && !self.receiving.is_staging();
+        let exchange = self.exchanges.entry(*space).or_default();
+        exchange.open = true;
+        if equal {
+            exchange.learn_equal(&self.database, space, &state.table)?;
+            return self.compare(space);
+        }
+        // While entries are on their way, summaries differ anyway.
+        if opens || (quiet && !exchange.asked) { self.send_vectors(space, true) } else { Ok(()) }
+    }
+
+    /// The first space in common: the other side is no stranger.
+    fn greet_member(&mut self) -> Result<(), SessionError> {
+        if self.exchanges.values().any(|exchange| exchange.open) {
+            return Ok(());
+        }
+        self.database.saw_peer(&self.config.remote, self.peer)?;
+        self.enter_status();
+        if !self.config.addresses.is_empty() {
+            let addresses = self.config.addresses.iter().take(crate::database::MAX_PEER_ADDRESSES).cloned().collect();
+            self.send(&Message::Addresses(addresses));
+        }
+        Ok(())
+    }
+
+    /// Offers a space in which the other side has a rank and which it doesn't list, and sends the control plane along:
+    /// a device that has the space after all may lack the very grant that makes this side a member in its eyes.
+    fn invite(&mut self, space: &SpaceId, state: &SpaceState) {
+        if let Some(invite) = self.database.invite_to(state, &self.config.remote) {
+            self.send(&Message::Invite(invite));
+            self.note_invited(*space);
+        }
+    }
+
+    pub(super) fn note_invited(&mut self, space: SpaceId) {
+        self.spaces.invited.insert(space);
+        self.exchanges.entry(space).or_default();
+    }
+
+    /// From now on the control plane of a space is taken from the other side, whatever its rank is here.
+    pub(super) fn expect_control(&mut self, space: SpaceId) {
+        self.spaces.expected.insert(space);
+    }
+
+    pub(super) fn is_expected(&self, space: &SpaceId, plane: Plane) -> bool {
+        plane == Plane::Control && self.spaces.expected.contains(space)
+    }
+
+    pub(super) fn take_invite(&mut self, invite: &Invite) -> Result<(), SessionError> {
+        self.spaces.invites_taken += 1;
+        if self.spaces.invites_taken > MAX_INVITES {
+            return Err(SessionError::Protocol { why: "more invitations than are taken in one session".into() });
+        }
+        let space = invite.space();
+        if self.database.effective(&space).is_some() {
+            self.expect_control(space);
+            return Ok(());
+        }
+        let Some(from) = self.peer else { return Ok(()) };
+        if self.database.identity() == Some(from) {
+            if self.database.accept_invite(invite)?.is_some() {
+                self.expect_control(space);
+                self.review(&space)?;
+            }
+        } else if self.database.keep_invite(from, invite)? {
+            self.event(SessionEvent::Offered { space });
+        }
+        Ok(())
+    }
+}

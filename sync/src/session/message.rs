@@ -1,0 +1,331 @@
+//! The messages of a session, one a frame: a kind, then its fields. `docs/spec/session.md` is the specification.
+
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::{Plane, Prefix};
+use tidewater_engine::store::{LoggedEntry, SignedHead};
+
+use super::TicketRefusal;
+use super::limits::{
+    LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_HEADER_BYTES, MAX_REASON_BYTES,
+    SPACES_PER_FRAME,
+};
+use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option};
+use crate::database::{Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
+use crate::identity::{Certificate, IdentityGenesis};
+use crate::ticket::Ticket;
+
+/// What one frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Message {
+    Hello(Hello),
+    Proof(Proof),
+    Join { offer: [u8; 16], proof: [u8; 32], enrolment: Enrolment },
+    Welcome(Welcome),
+    Refuse(TicketRefusal),
+    Spaces { more: bool, listed: Vec<Listing> },
+    Invite(Invite),
+    Vectors(Vectors),
+    Batch(BatchPart),
+    Ack { bytes: u64, verdict: BatchVerdict },
+    Addresses(Vec<String>),
+    Bye { why: String },
+}
+
+/// The first message of either side. Its layout never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hello {
+    /// The oldest and the newest protocol version that the sender speaks.
+    pub(super) versions: (u64, u64),
+    /// The cipher suites that the sender knows, a bit each.
+    pub(super) suites: u64,
+    pub(super) nonce: [u8; 32],
+}
+
+/// Proves the sender's device, and names its identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proof {
+    pub(super) signature: [u8; 64],
+    pub(super) identity: Option<(IdentityGenesis, Certificate)>,
+}
+
+/// Names a space to those who know it, and says in one hash what the sender holds of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listing {
+    pub(super) tag: [u8; 16],
+    pub(super) summary: [u8; 32],
+}
+
+/// What the sender holds of a space's logs, as far as it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Vectors {
+    pub(super) space: SpaceId,
+    /// More frames of the same vectors follow.
+    pub(super) more: bool,
+    /// The sender wants the receiver's in return.
+    pub(super) asks: bool,
+    pub(super) logs: Vec<(Plane, WriterId, Prefix)>,
+}
+
+/// Consecutive entries of one log. A batch is one part or several, and the last part has the head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BatchPart {
+    pub(super) space: SpaceId,
+    pub(super) plane: Plane,
+    pub(super) writer: WriterId,
+    pub(super) from: u64,
+    pub(super) entries: Vec<LoggedEntry>,
+    pub(super) head: Option<SignedHead>,
+}
+
+/// What became of a batch, or of a part that isn't the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchVerdict {
+    /// It is durable at the receiver, or staged.
+    Taken,
+    /// The receiver holds less of the log than the sender assumed.
+    Gap,
+    /// The receiver holds another branch of the log.
+    Fork,
+    /// Too much waits at the receiver already.
+    Full,
+    /// The receiver doesn't know of any authority of the writer.
+    Unknown,
+}
+
+impl Message {
+    /// Reads a frame.
+    pub(super) fn read(frame: &[u8]) -> Decoded<Self> {
+        if frame.len() > MAX_FRAME_BYTES { Err(Malformed("a frame is over 1 MiB")) } else { Self::from_bytes(frame) }
+    }
+}
+
+impl Codec for Message {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello(hello) => {
+                out.push(0);
+                hello.encode(out);
+            }
+            Self::Proof(proof) => {
+                out.push(1);
+                out.extend_from_slice(&proof.signature);
+                put_option(out, proof.identity.as_ref());
+            }
+            Self::Join { offer, proof, enrolment } => {
+                out.push(2);
+                out.extend_from_slice(offer);
+                out.extend_from_slice(proof);
+                enrolment.encode(out);
+            }
+            Self::Welcome(welcome) => {
+                out.push(3);
+                welcome.encode(out);
+            }
+            Self::Refuse(refusal) => {
+                out.push(4);
+                refusal.encode(out);
+            }
+            Self::Spaces { more, listed } => {
+                out.extend_from_slice(&[5, u8::from(*more)]);
+                put_list(out, listed);
+            }
+            Self::Invite(invite) => {
+                out.push(6);
+                invite.encode(out);
+            }
+            Self::Vectors(vectors) => {
+                out.push(7);
+                vectors.encode(out);
+            }
+            Self::Batch(part) => {
+                out.push(8);
+                part.encode(out);
+            }
+            Self::Ack { bytes, verdict } => {
+                out.push(9);
+                put_number(out, *bytes);
+                verdict.encode(out);
+            }
+            Self::Addresses(addresses) => {
+                out.push(10);
+                put_number(out, addresses.len() as u64);
+                addresses.iter().for_each(|address| put_bytes(out, address.as_bytes()));
+            }
+            Self::Bye { why } => {
+                out.push(11);
+                put_bytes(out, why.as_bytes());
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(match reader.byte()? {
+            0 => Self::Hello(Hello::decode(reader)?),
+            1 => Self::Proof(Proof { signature: reader.array()?, identity: reader.option()? }),
+            2 => Self::Join { offer: reader.array()?, proof: reader.array()?, enrolment: Enrolment::decode(reader)? },
+            3 => Self::Welcome(Welcome::decode(reader)?),
+            4 => Self::Refuse(TicketRefusal::decode(reader)?),
+            5 => Self::Spaces { more: reader.bool()?, listed: reader.list(SPACES_PER_FRAME)? },
+            6 => Self::Invite(Invite::decode(reader)?),
+            7 => Self::Vectors(Vectors::decode(reader)?),
+            8 => Self::Batch(BatchPart::decode(reader)?),
+            9 => Self::Ack { bytes: reader.number()?, verdict: BatchVerdict::decode(reader)? },
+            10 => {
+                let count = reader.count(MAX_PEER_ADDRESSES)?;
+                Self::Addresses((0..count).map(|_| reader.text(Ticket::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?)
+            }
+            11 => Self::Bye { why: reader.text(MAX_REASON_BYTES)? },
+            _ => return Err(Malformed("a message of an unknown kind")),
+        })
+    }
+}
+
+impl Codec for Hello {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"tide");
+        put_number(out, self.versions.0);
+        put_number(out, self.versions.1);
+        put_number(out, self.suites);
+        out.extend_from_slice(&self.nonce);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        if reader.take(4)? != b"tide" {
+            return Err(Malformed("a hello of another protocol"));
+        }
+        let versions = (reader.number()?, reader.number()?);
+        Ok(Self { versions, suites: reader.number()?, nonce: reader.array()? })
+    }
+}
+
+impl Codec for (IdentityGenesis, Certificate) {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+        self.1.encode(out);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok((IdentityGenesis::decode(reader)?, Certificate::decode(reader)?))
+    }
+}
+
+impl Codec for TicketRefusal {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Spent => 0,
+            Self::HasIdentity => 1,
+            Self::NeedsIdentity => 2,
+            Self::OwnTicket => 3,
+        });
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        match reader.byte()? {
+            0 => Ok(Self::Spent),
+            1 => Ok(Self::HasIdentity),
+            2 => Ok(Self::NeedsIdentity),
+            3 => Ok(Self::OwnTicket),
+            _ => Err(Malformed("no such refusal")),
+        }
+    }
+}
+
+impl Codec for Listing {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.tag);
+        out.extend_from_slice(&self.summary);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(Self { tag: reader.array()?, summary: reader.array()? })
+    }
+}
+
+impl Codec for Vectors {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.space.encode(out);
+        out.extend_from_slice(&[u8::from(self.more), u8::from(self.asks)]);
+        put_list(out, &self.logs);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(Self {
+            space: SpaceId::decode(reader)?,
+            more: reader.bool()?,
+            asks: reader.bool()?,
+            logs: reader.list(LOGS_PER_FRAME)?,
+        })
+    }
+}
+
+impl Codec for (Plane, WriterId, Prefix) {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+        self.1.encode(out);
+        put_number(out, self.2.length);
+        out.extend_from_slice(&self.2.root);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let (plane, writer) = (Plane::decode(reader)?, WriterId::decode(reader)?);
+        Ok((plane, writer, Prefix { length: reader.number()?, root: reader.array()? }))
+    }
+}
+
+impl Codec for BatchPart {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.space.encode(out);
+        self.plane.encode(out);
+        self.writer.encode(out);
+        put_number(out, self.from);
+        put_list(out, &self.entries);
+        put_option(out, self.head.as_ref());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(Self {
+            space: SpaceId::decode(reader)?,
+            plane: Plane::decode(reader)?,
+            writer: WriterId::decode(reader)?,
+            from: reader.number()?,
+            entries: reader.list(MAX_BATCH_ENTRIES)?,
+            head: reader.option()?,
+        })
+    }
+}
+
+impl Codec for LoggedEntry {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.header);
+        put_bytes(out, &self.body);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let header = reader.bytes(MAX_HEADER_BYTES)?.to_vec();
+        Ok(Self { header, body: reader.bytes(MAX_BODY_BYTES)?.to_vec() })
+    }
+}
+
+impl Codec for SignedHead {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_number(out, self.prefix.length);
+        out.extend_from_slice(&self.prefix.root);
+        out.extend_from_slice(&self.signature);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let prefix = Prefix { length: reader.number()?, root: reader.array()? };
+        Ok(Self { prefix, signature: reader.array()? })
+    }
+}
+
+impl Codec for BatchVerdict {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(*self as u8);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        match reader.byte()? {
+            0 => Ok(Self::Taken),
+            1 => Ok(Self::Gap),
+            2 => Ok(Self::Fork),
+            3 => Ok(Self::Full),
+            4 => Ok(Self::Unknown),
+            _ => Err(Malformed("no such verdict")),
+        }
+    }
+}

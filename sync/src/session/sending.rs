@@ -1,0 +1,117 @@
+//! What goes to the other side: batches, one space after the other, control planes first, never too much at once.
+
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::Plane;
+use tidewater_engine::store::LogBatch;
+
+use super::exchange::PLANES;
+use super::limits::{PART_BYTES, WINDOW_BYTES};
+use super::message::{BatchPart, BatchVerdict, Message};
+use super::{Session, SessionError, SessionEvent};
+
+/// A frame that was sent and not acknowledged.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    bytes: usize,
+    space: SpaceId,
+    plane: Plane,
+    writer: WriterId,
+    /// The length the log has with it; `None` for a part that isn't the last.
+    length: Option<u64>,
+}
+
+impl Session {
+    /// Queues one batch, if there is one and the other side has room for it.
+    pub(super) fn send_next_batch(&mut self) -> Result<(), SessionError> {
+        if self.in_flight_bytes >= WINDOW_BYTES {
+            return Ok(());
+        }
+        for plane in PLANES {
+            while let Some(space) = self.next_space(plane) {
+                self.turn = Some(space);
+                let state = self.database.space_state(&space)?;
+                let Some(exchange) = self.exchanges.get_mut(&space) else { continue };
+                if let Some(batch) = exchange.next_batch(&self.database, &space, &state.table, plane)? {
+                    self.send_batch(batch);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The space after the one whose turn it was that may have something to send.
+    fn next_space(&self, plane: Plane) -> Option<SpaceId> {
+        let may_send = |(space, exchange): (&SpaceId, &super::Exchange)| exchange.may_send(plane).then_some(*space);
+        let after = self.turn.and_then(|turn| {
+            let range = (std::ops::Bound::Excluded(turn), std::ops::Bound::Unbounded);
+            self.exchanges.range(range).find_map(may_send)
+        });
+        after.or_else(|| self.exchanges.iter().find_map(may_send))
+    }
+
+    fn send_batch(&mut self, batch: LogBatch) {
+        let LogBatch { space, plane, writer, mut from, entries, head } = batch;
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let (mut part, mut bytes) = (Vec::new(), 0);
+            while bytes < PART_BYTES
+                && let Some(entry) = entries.next()
+            {
+                bytes += entry.header.len() + entry.body.len();
+                part.push(entry);
+            }
+            let count = part.len() as u64;
+            let head = entries.peek().is_none().then(|| head.clone());
+            let length = head.as_ref().map(|head| head.prefix.length);
+            let before = self.queued_bytes;
+            self.send(&Message::Batch(BatchPart { space, plane, writer, from, entries: part, head }));
+            let bytes = self.queued_bytes - before;
+            self.in_flight_bytes += bytes;
+            self.in_flight.push_back(InFlight { bytes, space, plane, writer, length });
+            from += count;
+        }
+    }
+
+    /// Frames are acknowledged in the order they were sent.
+    pub(super) fn take_ack(&mut self, bytes: u64, verdict: BatchVerdict) -> Result<(), SessionError> {
+        let sent = self.in_flight.pop_front().filter(|sent| sent.bytes as u64 == bytes);
+        let Some(sent) = sent else {
+            return Err(SessionError::Protocol { why: "an acknowledgement of something that was not sent".into() });
+        };
+        self.in_flight_bytes -= sent.bytes;
+        let Some(length) = sent.length else { return Ok(()) };
+        let Some(exchange) = self.exchanges.get_mut(&sent.space) else { return Ok(()) };
+        exchange.note_verdict(sent.plane, sent.writer, length, verdict);
+        if verdict == BatchVerdict::Fork && exchange.mark_forked(sent.plane, sent.writer) {
+            let (space, plane, writer) = (sent.space, sent.plane, sent.writer);
+            self.event(SessionEvent::Forked { space, plane, writer, length });
+        }
+        self.compare(&sent.space)
+    }
+
+    /// Brings the status of a space up to date, and says when both sides have come to hold the same.
+    pub(super) fn compare(&mut self, space: &SpaceId) -> Result<(), SessionError> {
+        let state = self.database.space_state(space)?;
+        let Some(exchange) = self.exchanges.get_mut(space).filter(|exchange| exchange.open) else { return Ok(()) };
+        let equal = exchange.compare(&self.database, space, &state.table)?;
+        let news = equal && !exchange.equal;
+        exchange.equal = equal;
+        let now_ms = self.database.host().now_ms();
+        if equal {
+            exchange.status.last_success_ms = Some(now_ms);
+        }
+        let status = exchange.status;
+        let all_equal = self.exchanges.values().all(|exchange| exchange.equal || !exchange.open);
+        self.database.update_status(&self.config.remote, |peer| {
+            peer.spaces.insert(*space, status);
+            if all_equal {
+                peer.last_success_ms = Some(now_ms);
+            }
+        });
+        if news {
+            self.event(SessionEvent::InSync { space: *space });
+        }
+        Ok(())
+    }
+}
