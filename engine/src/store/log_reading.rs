@@ -2,6 +2,7 @@
 
 use super::append::{TreeRows, applied_root, split_entry};
 use super::apply::{OpenFailure, open_run, run_at};
+use super::receive::BATCH_ENTRIES_MAX;
 use super::state::{SpaceState, entry_key, log_key, order_key};
 use super::tables::damaged;
 use super::{ControlCommit, Inner, LogBatch, LoggedEntry, Published, ReadError, SignedHead};
@@ -56,7 +57,7 @@ pub(crate) fn read_log(
             let row = row?;
             let (header, body) = split_entry(row.key(), row.value()?)?;
             bytes += header.len() + body.len();
-            if end.is_some() && bytes > max_bytes {
+            if end.is_some() && (bytes > max_bytes || entries.len() >= BATCH_ENTRIES_MAX) {
                 break;
             }
             entries.push(LoggedEntry { header: header.to_vec(), body: body.to_vec() });

@@ -11,7 +11,7 @@ use crate::log::tree::leaf_hash;
 use crate::log::{Header, HeaderError, Place, Plane, verify_head};
 
 /// At most so many entries in one batch.
-const BATCH_ENTRIES_MAX: usize = 1_024;
+pub(crate) const BATCH_ENTRIES_MAX: usize = 1_024;
 /// At most so many bytes wait for dependencies or keys in one plane of one space; twice as many with the beginnings of
 /// commits that wait for nothing but their end.
 const PARKED_BYTES_MAX: u64 = 64 << 20;

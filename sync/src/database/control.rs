@@ -41,8 +41,9 @@ impl SpaceState {
     }
 }
 
-/// Writing a commit can make the next one due; more rounds than this are never needed.
-const MAX_ROUNDS: usize = 4;
+/// Writing a commit can make the next one due: the keys of a large space take several. What is left waits for the next
+/// change.
+const MAX_ROUNDS: usize = 16;
 
 impl Database {
     pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
@@ -208,7 +209,8 @@ impl Database {
         let key = state.table.epochs.get(&epoch)?;
         let given = state.membership.epochs.iter().find(|((_, id), _)| *id == epoch).map(|(_, known)| known)?;
         let missing = state.membership.readers().into_iter().filter(|(device, _)| !given.recipients.contains(device));
-        let wraps: Vec<EpochWrap> = missing.filter_map(|reader| self.wrap(key, reader)).collect();
+        let missing = missing.filter_map(|reader| self.wrap(key, reader));
+        let wraps: Vec<EpochWrap> = missing.take(ControlOperation::MAX_WRAPS).collect();
         (!wraps.is_empty()).then_some(ControlOperation::Wraps(wraps))
     }
 
@@ -230,7 +232,8 @@ impl Database {
 
     fn wraps_of_tips(&self, state: &SpaceState, devices: &[(DeviceId, [u8; 32])]) -> Vec<EpochWrap> {
         let tips = state.tips();
-        tips.iter().flat_map(|key| devices.iter().filter_map(|device| self.wrap(key, *device))).collect()
+        let wraps = tips.iter().flat_map(|key| devices.iter().filter_map(|device| self.wrap(key, *device)));
+        wraps.take(ControlOperation::MAX_WRAPS).collect()
     }
 
     /// A fresh epoch for `recipients`, from which the older ones can be opened if the space's history is open.
@@ -248,7 +251,7 @@ impl Database {
     ) -> (SecretKey, EpochStart) {
         let key = SecretKey::new(*random_secret(&*self.inner.host));
         let wraps = recipients.into_iter().filter_map(|recipient| self.wrap(&key, recipient));
-        let wraps = wraps.map(|wrap| (wrap.device, wrap.wrapped)).collect();
+        let wraps = wraps.take(ControlOperation::MAX_WRAPS).map(|wrap| (wrap.device, wrap.wrapped)).collect();
         let seal =
             |older: &SecretKey| SealedNote::seal(&*self.inner.host, &key, NotePurpose::OlderEpoch, older.expose());
         let older = older.into_iter().map(|older| OlderEpoch { id: older.epoch_id(), sealed: seal(older) });

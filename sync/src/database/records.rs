@@ -20,7 +20,7 @@ pub(super) const PEER_PREFIX: &str = "peer/";
 
 const VERSION: u8 = 1;
 /// The longest genesis of a space, in bytes.
-pub(crate) const MAX_GENESIS_BYTES: usize = 512 * 1024;
+pub(crate) const MAX_GENESIS_BYTES: usize = 64 * 1024;
 
 pub(super) fn space(space: &SpaceId) -> String {
     format!("{SPACE_PREFIX}{space}")

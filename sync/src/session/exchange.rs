@@ -1,13 +1,13 @@
 //! The exchange of one space: what the other side has, and what it should get next.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidewater_engine::id::{SpaceId, WriterId};
-use tidewater_engine::log::{Plane, Prefix, VersionVector};
+use tidewater_engine::log::{Header, Plane, Prefix, VersionVector};
 use tidewater_engine::space::EffectiveTable;
 use tidewater_engine::store::{LogBatch, ReadError, Store};
 
-use super::limits::{BATCH_BYTES, ORDER_PAGE};
+use super::limits::BATCH_BYTES;
 use super::message::BatchVerdict;
 use crate::status::SpaceStatus;
 
@@ -43,9 +43,8 @@ struct Sending {
     stalled: BTreeSet<WriterId>,
     /// Logs of which the two sides hold different branches.
     forked: BTreeSet<WriterId>,
-    /// Everything that was applied here before this number has been looked at.
-    position: u64,
-    page: VecDeque<(u64, WriterId, u64)>,
+    /// The log whose turn it was last.
+    turn: Option<WriterId>,
     /// There was nothing left to send when last looked.
     idle: bool,
 }
@@ -90,8 +89,24 @@ impl Sending {
         length(&self.theirs).max(length(&self.acknowledged))
     }
 
-    fn is_blocked(&self, writer: &WriterId) -> bool {
-        self.stalled.contains(writer) || self.forked.contains(writer)
+    /// The logs of which the other side lacks something, the one after the last served first.
+    fn lagging(&self, ours: &VersionVector) -> Vec<WriterId> {
+        let blocked = |writer: &WriterId| self.stalled.contains(writer) || self.forked.contains(writer);
+        let lacks = ours.iter().filter(|(writer, held)| held.length > self.known(writer) && !blocked(writer));
+        let mut lagging: Vec<WriterId> = lacks.map(|(writer, _)| *writer).collect();
+        let next = lagging.partition_point(|writer| Some(*writer) <= self.turn);
+        lagging.rotate_left(next);
+        lagging
+    }
+
+    /// A log whose entries the other side has to have before `batch` can count.
+    fn needed_first(&self, batch: &LogBatch) -> Option<WriterId> {
+        let first = batch.entries.iter().map_while(|entry| Header::decode(&entry.header).ok());
+        // The dependencies of a commit may be spread over its entries.
+        let mut ended = false;
+        let commit = first.take_while(|header| !std::mem::replace(&mut ended, header.last));
+        let mut needed = commit.flat_map(|header| header.dependencies);
+        needed.find(|(writer, prefix)| self.known(writer) < prefix.length).map(|(writer, _)| writer)
     }
 }
 
@@ -124,29 +139,28 @@ impl Exchange {
     ) -> Result<(), ReadError> {
         for plane in PLANES {
             let vector = effective_vector(store, table, space, plane)?;
-            let lengths = vector.iter().map(|(writer, prefix)| (*writer, prefix.length)).collect();
-            self.learn(store, space, table, plane, lengths)?;
+            self.learn(plane, vector.iter().map(|(writer, prefix)| (*writer, prefix.length)).collect());
         }
         Ok(())
     }
 
+    /// Both sides list the space. What went out before may have been ignored, so only what the other side says counts.
+    pub(super) fn open(&mut self) {
+        self.open = true;
+        for plane in PLANES {
+            let sending = self.plane_mut(plane);
+            sending.sent.clear();
+            sending.acknowledged.clear();
+        }
+    }
+
     /// The other side said what it holds of a plane: sending goes on from there.
-    pub(super) fn learn(
-        &mut self,
-        store: &Store,
-        space: &SpaceId,
-        table: &EffectiveTable,
-        plane: Plane,
-        lengths: BTreeMap<WriterId, u64>,
-    ) -> Result<(), ReadError> {
+    pub(super) fn learn(&mut self, plane: Plane, lengths: BTreeMap<WriterId, u64>) {
         self.heard = true;
         let sending = self.plane_mut(plane);
         sending.theirs = lengths;
         sending.stalled.clear();
-        sending.page.clear();
         sending.idle = false;
-        sending.position = find_position(store, space, table, plane, sending)?;
-        Ok(())
     }
 
     /// Both sides hold a log at one length with different roots.
@@ -183,7 +197,8 @@ impl Exchange {
         allowed && !self.plane(plane).idle
     }
 
-    /// The next batch in causal order that the other side lacks.
+    /// The next batch that the other side lacks. A batch begins only when the other side has all that its first commit
+    /// depends on, or will have it by then; within a batch, a later commit may have to wait for another log's turn.
     pub(super) fn next_batch(
         &mut self,
         store: &Store,
@@ -191,29 +206,32 @@ impl Exchange {
         table: &EffectiveTable,
         plane: Plane,
     ) -> Result<Option<LogBatch>, ReadError> {
+        let ours = effective_vector(store, table, space, plane)?;
         let sending = self.plane_mut(plane);
-        loop {
-            let Some(&(number, writer, last)) = sending.page.front() else {
-                sending.page = store.applied_order(space, plane, sending.position, ORDER_PAGE)?.into();
-                if sending.page.is_empty() {
-                    sending.idle = true;
-                    return Ok(None);
-                }
-                continue;
-            };
-            let from = sending.known(&writer);
-            let wanted = from <= last && from < effective_length(table, plane, &writer) && !sending.is_blocked(&writer);
-            let batch = if wanted { store.read_log(space, plane, &writer, from, BATCH_BYTES)? } else { None };
-            let Some(batch) = batch else {
-                sending.page.pop_front();
-                sending.position = number + 1;
-                continue;
-            };
-            let length = batch.head.prefix.length;
-            raise(&mut sending.sent, writer, length);
-            self.status.sent_entries += batch.entries.len() as u64;
-            return Ok(Some(batch));
-        }
+        let lagging = sending.lagging(&ours);
+        let Some(mut writer) = lagging.first().copied() else {
+            sending.idle = true;
+            return Ok(None);
+        };
+        let mut tried = BTreeSet::new();
+        let batch = loop {
+            tried.insert(writer);
+            let batch = store.read_log(space, plane, &writer, sending.known(&writer), BATCH_BYTES)?;
+            match batch.as_ref().and_then(|batch| sending.needed_first(batch)) {
+                // What can't be sent, because this side lacks it too, is not waited for.
+                Some(other) if lagging.contains(&other) && !tried.contains(&other) => writer = other,
+                _ => break batch,
+            }
+        };
+        let Some(batch) = batch else {
+            // Held, and yet without a head to send it under: the next news may bring one.
+            sending.stalled.insert(writer);
+            return Ok(None);
+        };
+        sending.turn = Some(writer);
+        raise(&mut sending.sent, writer, batch.head.prefix.length);
+        self.status.sent_entries += batch.entries.len() as u64;
+        Ok(Some(batch))
     }
 
     /// Counts what each side lacks. True: neither lacks anything, and the other side said so.
@@ -239,61 +257,4 @@ impl Exchange {
         self.status.ahead_entries = ahead;
         Ok(self.heard && behind == 0 && ahead == 0 && self.status.forked_logs == 0)
     }
-}
-
-/// From which application number on there can be something that the other side lacks. Applied logs are searched from
-/// their newest end, so a short absence costs little.
-fn find_position(
-    store: &Store,
-    space: &SpaceId,
-    table: &EffectiveTable,
-    plane: Plane,
-    sending: &Sending,
-) -> Result<u64, ReadError> {
-    let applied = store.applied(space, plane)?;
-    let lacks = |writer: &WriterId, prefix: &Prefix| {
-        let counts = prefix.length.min(effective_length(table, plane, writer));
-        counts > sending.known(writer) && !sending.is_blocked(writer)
-    };
-    let mut lagging: BTreeSet<WriterId> =
-        applied.iter().filter(|(writer, prefix)| lacks(writer, prefix)).map(|(writer, _)| *writer).collect();
-    let mut position = end_of_order(store, space, plane)?;
-    // Of a log that the other side has nothing of, the beginning is wanted: that is as far back as there is.
-    if lagging.iter().any(|writer| sending.known(writer) == 0) {
-        return Ok(0);
-    }
-    while !lagging.is_empty() && position > 0 {
-        let page_start = position.saturating_sub(ORDER_PAGE as u64);
-        let page = store.applied_order(space, plane, page_start, (position - page_start) as usize)?;
-        for (number, writer, last) in page.iter().rev() {
-            if lagging.contains(writer) && *last < sending.known(writer) {
-                lagging.remove(writer);
-            }
-            if lagging.is_empty() {
-                return Ok(*number);
-            }
-        }
-        position = page_start;
-    }
-    Ok(position)
-}
-
-/// The application number that comes next, found in a logarithmic number of looks.
-fn end_of_order(store: &Store, space: &SpaceId, plane: Plane) -> Result<u64, ReadError> {
-    let exists = |number: u64| store.applied_order(space, plane, number, 1).map(|found| !found.is_empty());
-    let mut beyond = 1u64;
-    while exists(beyond - 1)? {
-        beyond *= 2;
-    }
-    // Something exists before `low`, nothing from `high` on.
-    let (mut low, mut high) = (beyond / 2, beyond - 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if exists(middle)? {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
 }

@@ -8,14 +8,14 @@ pub(super) const WINDOW_BYTES: usize = 4 << 20;
 pub(super) const BATCH_BYTES: usize = 512 << 10;
 /// From which size on a batch is continued in another frame. With one entry more it still fits a frame.
 pub(super) const PART_BYTES: usize = 512 << 10;
-/// How large a batch may become before its head: the largest commit and its headers.
-pub(super) const MAX_STAGED_BYTES: usize = 20 << 20;
-/// How many entries a batch has at most.
-pub(super) const MAX_BATCH_ENTRIES: usize = 65_536;
+/// How large a batch may become before its head. Writers sign at least every 768 KiB and one entry.
+pub(super) const MAX_STAGED_BYTES: usize = 4 << 20;
+/// How many entries a batch has at most. Writers sign at least every 1,000.
+pub(super) const MAX_BATCH_ENTRIES: usize = 1_024;
 /// The longest header of an entry, in bytes.
 pub(super) const MAX_HEADER_BYTES: usize = 64 << 10;
 /// The longest body of an entry, in bytes.
-pub(super) const MAX_BODY_BYTES: usize = 320 << 10;
+pub(super) const MAX_BODY_BYTES: usize = 256 << 10;
 /// How many bytes of frames wait to be sent before the session asks for no more input.
 pub(super) const MAX_QUEUED_BYTES: usize = 8 << 20;
 /// How many spaces one frame lists.
@@ -28,8 +28,6 @@ pub(super) const MAX_INVITES: usize = 4_096;
 pub(super) const LOGS_PER_FRAME: usize = 8_192;
 /// How many logs a version vector of the other side may name, both planes together.
 pub(super) const MAX_VECTOR_LOGS: usize = 65_536;
-/// How many commits of the order of application are looked at in one go.
-pub(super) const ORDER_PAGE: usize = 512;
 /// How long the other side may take from the first frame to the proof, and to answer a ticket, in milliseconds.
 pub(super) const HELLO_TIMEOUT_MS: i64 = 15_000;
 /// The longest reason for closing, in bytes.

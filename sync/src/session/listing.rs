@@ -38,12 +38,12 @@ impl Spaces {
 impl Session {
     /// Announces every space in which the other side has a rank, with what this side holds.
     pub(super) fn list_all(&mut self) -> Result<(), SessionError> {
+        let spaces = self.database.all_spaces()?;
         let mut listings = Vec::new();
-        for (space, state) in self.database.all_spaces()? {
-            self.settle(&space, &state)?;
+        for (space, state) in &spaces {
             if state.membership.rank(&self.config.remote).is_some() {
-                self.spaces.announced.insert(space);
-                listings.push(self.listing(&space, &state)?);
+                self.spaces.announced.insert(*space);
+                listings.push(self.listing(space, state)?);
             }
         }
         let frames = listings.len().div_ceil(SPACES_PER_FRAME).max(1);
@@ -53,7 +53,8 @@ impl Session {
         if listings.is_empty() {
             self.send(&Message::Spaces { more: false, listed: Vec::new() });
         }
-        Ok(())
+        // Vectors come after the listing: of a space that wasn't listed the other side takes none.
+        spaces.iter().try_for_each(|(space, state)| self.settle(space, state))
     }
 
     fn listing(&self, space: &SpaceId, state: &SpaceState) -> Result<Listing, SessionError> {
@@ -88,8 +89,8 @@ impl Session {
         if self.phase != Phase::Ready || more {
             return Ok(());
         }
-        for (space, state) in self.database.all_spaces()? {
-            self.settle(&space, &state)?;
+        for space in self.database.spaces() {
+            self.review(&space)?;
         }
         Ok(())
     }
@@ -140,7 +141,9 @@ impl Session {
         let equal = self.summary(space, state)? == summary;
         let quiet = self.in_flight.is_empty() && !self.receiving.is_staging();
         let exchange = self.exchanges.entry(*space).or_default();
-        exchange.open = true;
+        if opens {
+            exchange.open();
+        }
         if equal {
             exchange.learn_equal(&self.database, space, &state.table)?;
             return self.compare(space);

@@ -8,7 +8,7 @@ use tidewater_engine::space::Rank;
 use tidewater_engine::store::{LogBatch, ReceiveError, ReceiveOutcome};
 
 use super::exchange::{PLANES, effective_vector};
-use super::limits::{LOGS_PER_FRAME, MAX_STAGED_BYTES, MAX_VECTOR_LOGS};
+use super::limits::{LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_STAGED_BYTES, MAX_VECTOR_LOGS};
 use super::message::{BatchPart, BatchVerdict, Message, Vectors};
 use super::{Session, SessionError, SessionEvent};
 use crate::database::{ReceiveFailure, SpaceState};
@@ -71,7 +71,7 @@ impl Session {
             let lengths: BTreeMap<WriterId, u64> =
                 lengths.map(|(_, writer, prefix)| (*writer, prefix.length)).collect();
             if let Some(exchange) = self.exchanges.get_mut(&space) {
-                exchange.learn(&self.database, &space, &state.table, plane, lengths)?;
+                exchange.learn(plane, lengths);
             }
         }
         // Vectors that crossed answer each other.
@@ -117,7 +117,7 @@ impl Session {
             return Err(SessionError::Protocol { why: "a part that doesn't follow the one before".into() });
         }
         bytes += frame_bytes;
-        if bytes > MAX_STAGED_BYTES {
+        if bytes > MAX_STAGED_BYTES || whole.entries.len() + part.entries.len() > MAX_BATCH_ENTRIES {
             return Err(SessionError::Protocol { why: "a batch without a head".into() });
         }
         whole.entries.extend(part.entries);
@@ -165,7 +165,9 @@ impl Session {
                 }
                 Ok(BatchVerdict::Gap)
             }
-            ReceiveError::Fork { writer, plane, length } => {
+            // Inconsistent is a fork or a lie; which of them, a proof of consistency would tell. Neither goes any further.
+            ReceiveError::Fork { writer, plane, length }
+            | ReceiveError::Inconsistent { writer, plane, held: length } => {
                 self.note_fork(&batch.space, plane, writer, length);
                 Ok(BatchVerdict::Fork)
             }

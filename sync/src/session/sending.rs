@@ -16,7 +16,7 @@ pub(super) struct InFlight {
     space: SpaceId,
     plane: Plane,
     writer: WriterId,
-    /// The length the log has with it; `None` for a part that isn't the last.
+    /// The length the log has with it; `None` for a part that isn't the last, and for what was sent unasked.
     length: Option<u64>,
 }
 
@@ -52,6 +52,7 @@ impl Session {
 
     fn send_batch(&mut self, batch: LogBatch) {
         let LogBatch { space, plane, writer, mut from, entries, head } = batch;
+        let asked = self.exchanges.get(&space).is_some_and(|exchange| exchange.open);
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
             let (mut part, mut bytes) = (Vec::new(), 0);
@@ -63,7 +64,7 @@ impl Session {
             }
             let count = part.len() as u64;
             let head = entries.peek().is_none().then(|| head.clone());
-            let length = head.as_ref().map(|head| head.prefix.length);
+            let length = head.as_ref().filter(|_| asked).map(|head| head.prefix.length);
             let before = self.queued_bytes;
             self.send(&Message::Batch(BatchPart { space, plane, writer, from, entries: part, head }));
             let bytes = self.queued_bytes - before;

@@ -1,1 +1,7 @@
+//! Stories of two or three databases.
 
+mod channel;
+mod exchange;
+mod hostile;
+mod joining;
+mod members;

@@ -92,10 +92,11 @@ pub(crate) enum OperationError {
 impl ControlOperation {
     const VERSION: u8 = 1;
     const MAX_KIND: u8 = 6;
-    /// Keys per operation: a thousand devices, several epochs.
-    pub(crate) const MAX_WRAPS: usize = 8192;
-    pub(crate) const MAX_CUTS: usize = 8192;
-    pub(crate) const MAX_OLDER: usize = 256;
+    /// Keys in one operation, so that it fits the 64 KiB of a control commit. Devices beyond it get theirs by
+    /// [`ControlOperation::Wraps`].
+    pub(crate) const MAX_WRAPS: usize = 400;
+    pub(crate) const MAX_CUTS: usize = 400;
+    pub(crate) const MAX_OLDER: usize = 64;
 
     /// Reads the body of a control commit.
     pub(crate) fn read(body: &[u8]) -> Result<Self, OperationError> {

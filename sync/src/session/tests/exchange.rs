@@ -1,0 +1,271 @@
+//! Two devices of one person: everything reaches both, whatever happens in between.
+
+use super::super::pair::{Pair, Replica, assert_equal, link, linked};
+use super::super::{Input, SessionEvent};
+
+#[test]
+fn a_linked_device_gets_everything_and_both_converge() {
+    let (first, second) = (Replica::person(1, "Ada"), Replica::blank(2));
+    let home = first.home_space();
+    first.write(home, "before", "written before the link");
+    link(&second, &first);
+    assert_eq!(second.identity(), first.identity());
+    assert_eq!(second.home(), Some(home));
+    assert_eq!(second.read(home, "before").as_deref(), Some("written before the link"));
+    assert_equal(home, &[&first, &second]);
+
+    first.write(home, "a", "from the first");
+    second.write(home, "b", "from the second");
+    second.write(home, "before", "changed by the second");
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    assert_equal(home, &[&first, &second]);
+    assert_eq!(first.read(home, "b").as_deref(), Some("from the second"));
+    assert_eq!(second.read(home, "a").as_deref(), Some("from the first"));
+    assert!(pair.dialer.in_sync().contains(&home) && pair.acceptor.in_sync().contains(&home));
+}
+
+#[test]
+fn two_equal_replicas_agree_in_little_space_and_few_round_trips() {
+    let (first, second) = linked(10);
+    let home = first.home_space();
+    for batch in 0..20 {
+        let notes: Vec<_> = (0..100).map(|n| (format!("{batch}-{n}"), format!("note {n} of {batch}"))).collect();
+        first.try_write(home, &notes).unwrap();
+    }
+    Pair::new(&first, &second).drive();
+    assert_equal(home, &[&first, &second]);
+
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    assert_eq!(pair.dialer.in_sync(), [home]);
+    assert_eq!(pair.acceptor.in_sync(), [home]);
+    let bytes = pair.dialer.sent_bytes() + pair.acceptor.sent_bytes();
+    assert!(bytes < 10_000, "{bytes} bytes");
+    assert!(pair.half_trips <= 6, "{} half round trips", pair.half_trips);
+}
+
+#[test]
+fn a_commit_is_pushed_at_once_in_one_frame() {
+    let (first, second) = linked(20);
+    let home = first.home_space();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    let (frames, trips) = (pair.dialer.sent.len(), pair.half_trips);
+    first.write(home, "live", "now");
+    pair.step();
+    assert_eq!(second.read(home, "live").as_deref(), Some("now"), "one half round trip");
+    pair.drive();
+    assert_eq!(pair.dialer.sent.len() - frames, 1);
+    assert_eq!(pair.half_trips - trips, 2, "the commit and its acknowledgement");
+    second.write(home, "live", "and back");
+    pair.drive();
+    assert_eq!(first.read(home, "live").as_deref(), Some("and back"));
+    assert_equal(home, &[&first, &second]);
+}
+
+#[test]
+fn cut_at_any_frame_it_goes_on_from_there() {
+    let mut cuts = 0;
+    for limit in 0.. {
+        let (first, second) = linked(30);
+        let home = first.home_space();
+        for number in 0..4 {
+            first.write(home, &format!("a{number}"), &"long ".repeat(number * 30_000));
+            second.write(home, &format!("b{number}"), "short");
+        }
+        first.new_space("another").unwrap();
+        let mut broken = Pair::new(&first, &second);
+        broken.cut_after = Some(limit);
+        broken.drive();
+        let was_cut = broken.was_cut();
+        drop(broken);
+        let mut pair = Pair::new(&second, &first);
+        pair.drive();
+        assert_equal(home, &[&first, &second]);
+        assert_eq!(second.spaces().len(), 2, "cut after {limit} frames");
+        assert_eq!(second.status().peers[&first.device()].spaces[&home].behind_entries, 0);
+        cuts += usize::from(was_cut);
+        if !was_cut {
+            break;
+        }
+    }
+    assert!(cuts > 15, "only {cuts} places to cut");
+}
+
+#[test]
+fn what_was_sent_is_not_sent_again() {
+    let (first, second) = linked(40);
+    let home = first.home_space();
+    first.write(home, "large", &pseudo_random_text(400_000));
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    let once = pair.dialer.sent_bytes();
+    pair.tick();
+    pair.tick();
+    drop(pair);
+    let mut again = Pair::new(&first, &second);
+    again.drive();
+    assert!(once > 190_000, "{once} bytes: the text was not compressible");
+    assert!(again.dialer.sent_bytes() < 2_000, "{} bytes", again.dialer.sent_bytes());
+}
+
+#[test]
+fn large_commits_travel_in_parts_with_progress() {
+    let (first, second) = linked(50);
+    let home = first.home_space();
+    let notes: Vec<_> = (0..24).map(|n| (format!("{n}"), pseudo_random_text(300_000 + n))).collect();
+    first.try_write(home, &notes).unwrap();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    assert_equal(home, &[&first, &second]);
+    let progress: Vec<(u64, u64)> = pair
+        .acceptor
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            SessionEvent::Progress { received, expected, .. } => Some((*received, *expected)),
+            _ => None,
+        })
+        .collect();
+    assert!(progress.len() > 3 && progress.is_sorted(), "{progress:?}");
+    assert!(progress.iter().all(|(_, expected)| *expected == progress[0].1), "{progress:?}");
+    assert_eq!(progress.last().unwrap().0, progress[0].1);
+}
+
+#[test]
+fn a_slow_peer_bounds_what_is_in_flight() {
+    let (first, second) = linked(60);
+    let home = first.home_space();
+    for number in 0..50 {
+        first.write(home, &format!("{number}"), &pseudo_random_text(250_000 + number));
+    }
+    let mut pair = Pair::new(&first, &second);
+    // Until the first batch goes out, everything is answered. One look asks for all that may be sent unanswered.
+    while !pair.dialer.sent.iter().any(|frame| frame.len() > 100_000) {
+        pair.step();
+    }
+    let sent = pair.dialer.sent_bytes();
+    assert!((4 << 20..5 << 20).contains(&sent), "{sent} bytes without an acknowledgement");
+    pair.drive();
+    assert!(pair.dialer.sent_bytes() > 5 << 20, "there was more to send");
+    assert_equal(home, &[&first, &second]);
+}
+
+#[test]
+fn spaces_made_while_connected_reach_the_other_device() {
+    let (first, second) = linked(70);
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    let mine = first.new_space("made by the first").unwrap();
+    let theirs = second.new_space("made by the second").unwrap();
+    first.write(mine, "a", "1");
+    second.write(theirs, "b", "2");
+    pair.drive();
+    assert_eq!(second.read(mine, "a").as_deref(), Some("1"));
+    assert_eq!(first.read(theirs, "b").as_deref(), Some("2"));
+    let labels: Vec<_> = second.spaces_info().unwrap().into_iter().map(|info| info.label).collect();
+    assert_eq!(labels, ["home", "made by the first", "made by the second"]);
+}
+
+#[test]
+fn many_spaces_sync_in_one_session() {
+    let (first, second) = linked(80);
+    let spaces: Vec<_> = (0..100).map(|n| first.new_space(&format!("space {n:03}")).unwrap()).collect();
+    for space in &spaces {
+        first.write(*space, "note", &space.to_string());
+    }
+    let mut pair = Pair::new(&second, &first);
+    pair.drive();
+    for space in &spaces {
+        assert_eq!(second.read(*space, "note"), Some(space.to_string()));
+    }
+    let mut again = Pair::new(&second, &first);
+    again.drive();
+    assert_eq!(again.dialer.in_sync().len(), 101);
+    assert!(again.half_trips <= 6, "{}", again.half_trips);
+}
+
+#[test]
+fn three_devices_agree_through_the_one_in_the_middle() {
+    let (first, second) = linked(90);
+    let third = Replica::blank(99);
+    link(&third, &first);
+    let home = first.home_space();
+    let mut left = Pair::new(&second, &first);
+    let mut right = Pair::new(&third, &first);
+    for round in 0..5 {
+        for (number, device) in [&first, &second, &third].into_iter().enumerate() {
+            device.write(home, &format!("{round}-{number}"), "own");
+            device.write(home, "shared", &format!("round {round} by {number}"));
+        }
+        while left.step() | right.step() {}
+    }
+    assert_equal(home, &[&first, &second, &third]);
+    assert_eq!(second.spaces_info().unwrap()[0].members, 1);
+    assert_eq!(second.members(&home).unwrap()[0].devices.len(), 3);
+}
+
+#[test]
+fn anti_entropy_finds_what_a_push_missed() {
+    let (first, second) = linked(100);
+    let home = first.home_space();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    first.write(home, "missed", "x");
+    // The push is made and lost, as if the receiver had been restored from before it.
+    pair.dialer.handle(Input::StoreChanged);
+    while pair.dialer.session.poll().is_some() {}
+    assert_eq!(second.read(home, "missed"), None);
+    drop(pair);
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    assert_eq!(second.read(home, "missed").as_deref(), Some("x"));
+    pair.tick();
+    assert_equal(home, &[&first, &second]);
+}
+
+#[test]
+fn the_same_seeds_give_the_same_frames() {
+    let run = || {
+        let (first, second) = linked(110);
+        first.write(first.home_space(), "a", "1");
+        let mut pair = Pair::new(&first, &second);
+        pair.drive();
+        (pair.dialer.sent, pair.acceptor.sent)
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_clone_of_a_device_shows_as_a_fork_and_stops_that_log_only() {
+    // Two worlds of the same seeds are equal bit for bit: the second one's first device is a clone.
+    let world = || {
+        let (first, second) = linked(120);
+        let other = first.new_space("other").unwrap();
+        Pair::new(&first, &second).drive();
+        (first, second, other)
+    };
+    let ((first, second, other), (clone, _, _)) = (world(), world());
+    assert_eq!(first.writer(), clone.writer());
+    let home = first.home_space();
+    first.write(home, "x", "by the original");
+    clone.write(home, "x", "by the clone");
+    Pair::new(&first, &second).drive();
+    let mut pair = Pair::new(&clone, &second);
+    second.write(other, "y", "still goes through");
+    pair.drive();
+    let forked = |events: &[SessionEvent]| events.iter().any(|event| matches!(event, SessionEvent::Forked { .. }));
+    assert!(forked(&pair.acceptor.events) && forked(&pair.dialer.events), "{:?}", pair.acceptor.events);
+    assert_eq!(second.read(home, "x").as_deref(), Some("by the original"));
+    assert_eq!(clone.read(other, "y").as_deref(), Some("still goes through"));
+    assert_eq!(second.status().peers[&clone.device()].spaces[&home].forked_logs, 1);
+    assert_eq!((pair.dialer.closed, pair.acceptor.closed), (None, None));
+}
+
+/// Text that doesn't compress.
+fn pseudo_random_text(length: usize) -> String {
+    let mut bytes = vec![0; length / 2];
+    blake3::Hasher::new().update(&length.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
