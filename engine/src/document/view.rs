@@ -88,14 +88,19 @@ pub(crate) fn show(cell: &Cell, chain: &[u64], writers: &impl Writers) -> Option
     }))
 }
 
-/// Whether a field has something that people should look at: siblings, or another kind.
-pub(crate) fn conflicted(cells: &[Cell], chain: &[u64]) -> bool {
-    let present_cells = cells.iter().filter(|cell| cell.tips().any(|tip| in_chain(chain, tip) && !tip.stale)).count();
-    present_cells > 1
-        || cells.iter().any(|cell| match cell {
-            Cell::Register(siblings) => siblings.iter().filter(|(stamp, _)| in_chain(chain, stamp)).count() > 1,
-            _ => false,
-        })
+/// Whether a field that shows the cell `shown` has something that people should look at: siblings, or another kind.
+pub(crate) fn conflicted(cells: &[Cell], shown: &Cell, chain: &[u64]) -> bool {
+    let siblings = match shown {
+        Cell::Register(siblings) => siblings.iter().filter(|(stamp, _)| in_chain(chain, stamp)).count(),
+        _ => 1,
+    };
+    siblings > 1 || hidden(cells, shown, chain).next().is_some()
+}
+
+/// The cells of other kinds that no operation on the shown one has seen.
+pub(crate) fn hidden<'a>(cells: &'a [Cell], shown: &Cell, chain: &[u64]) -> impl Iterator<Item = &'a Cell> {
+    let kind = shown.kind();
+    cells.iter().filter(move |cell| cell.kind() != kind && cell.tips().any(|tip| in_chain(chain, tip) && !tip.stale))
 }
 
 impl DocumentState {

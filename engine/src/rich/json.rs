@@ -80,9 +80,16 @@ fn to_scalar(value: &Value) -> Result<ScalarValue, RichError> {
     })
 }
 
-/// Puts `value` at `path`.
+/// Puts `value` at `path`, and makes the objects that are missing on the way.
 pub(super) fn put(document: &mut AutoCommit, path: &[Step<'_>], value: &Value) -> Result<(), RichError> {
     check(value, path.len())?;
+    for done in 1..path.len() {
+        let (place, prop) = find(document, &path[..done])?;
+        let missing = document.get(&place, prop.clone()).map_err(unavailable)?.is_none();
+        if missing && matches!((&prop, path[done]), (Prop::Map(_), Step::Key(_))) {
+            document.put_object(&place, prop, ObjType::Map).map_err(unavailable)?;
+        }
+    }
     let (place, prop) = find(document, path)?;
     match (&prop, document.length(&place)) {
         (Prop::Seq(index), length) if *index >= length => {

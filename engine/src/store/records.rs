@@ -58,6 +58,12 @@ impl Showing<'_> {
         }
     }
 
+    /// Whether a field has something that people should look at.
+    pub fn conflicted(&self, slot: u32, cells: &[Cell], chain: &[u64]) -> bool {
+        let shown = view::shown_cell(cells, chain, self.declared(slot), self.names);
+        shown.is_some_and(|shown| view::conflicted(cells, shown, chain))
+    }
+
     /// The kind that the schema declares for a field.
     pub fn declared(&self, slot: u32) -> Option<FieldKind> {
         let schema = self.schema?;
@@ -74,7 +80,7 @@ impl Showing<'_> {
             if let Some(value) = self.field(*slot, cells, &chain)? {
                 fields.insert(self.names.name(*slot).to_string(), value);
             }
-            conflicted |= view::conflicted(cells, &chain);
+            conflicted |= self.conflicted(*slot, cells, &chain);
         }
         Ok(Some((generation, fields, conflicted)))
     }

@@ -209,10 +209,7 @@ fn field_conflicts(
             conflicts.push(Conflict::Siblings { field: name.to_owned(), values: values.collect() });
         }
     }
-    let unseen = |cell: &&Cell| {
-        cell.kind() != shown.kind() && cell.tips().any(|tip| !tip.stale && chain.contains(&tip.generation))
-    };
-    for hidden in cells.iter().filter(unseen) {
+    for hidden in view::hidden(cells, shown, chain) {
         if let Some(value) = showing.cell(slot, hidden, chain)? {
             let (shown, hidden) = (shown.kind(), hidden.kind());
             conflicts.push(Conflict::Kind { field: name.to_owned(), shown, hidden, value });

@@ -147,7 +147,7 @@ impl<T: Tables> Stored<'_, '_, T> {
             schema: schema_of(self.space, self.collection),
             rich: Some(&stored),
         };
-        let conflicted = crate::document::view::conflicted(&cells, &self.chain);
+        let conflicted = showing.conflicted(slot, &cells, &self.chain);
         Ok((showing.field(slot, &cells, &self.chain)?, conflicted))
     }
 }
