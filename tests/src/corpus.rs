@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
 
-pub use run::{Broken, run};
+pub use run::{Broken, Replicas, run};
 
 /// A case: steps on fresh, empty replicas.
 #[derive(Debug, Clone, Deserialize)]

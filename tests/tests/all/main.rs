@@ -1,4 +1,5 @@
 //! Every test that crosses crates, in one binary: each further binary would link the whole product again.
 
 mod convergence;
+mod corpus;
 mod tidy;
