@@ -2,7 +2,8 @@
 //!
 //! A document has one key with the whole value of every field (`WHOLE`, then the fields' order keys; absent is null).
 //! When the first field holds a list (or a set, which shows as one), it has another for every distinct element
-//! (`ELEMENT`, then the element, then the other fields), so that `contains` is a range too.
+//! (`ELEMENT`, then the element, then the other fields), so that `contains` is a range too. A document with an indexed field that
+//! is not read when documents are stored has one key instead (`UNKNOWN`), and every query that reads the index tests it.
 
 use super::path;
 use crate::schema::Index;
@@ -12,6 +13,8 @@ use crate::value::{Fields, Value, order_key};
 pub(crate) const WHOLE: u8 = 0x00;
 /// Starts the key of one element of the first field's list.
 pub(crate) const ELEMENT: u8 = 0x01;
+/// The key of a document that the index does not know.
+pub(crate) const UNKNOWN: u8 = 0x02;
 
 /// The keys of a document whose shown fields are `fields`. No key is the beginning of another's; none comes twice.
 ///
@@ -38,6 +41,13 @@ pub fn index_entries(index: &Index, fields: &Fields) -> Vec<Vec<u8>> {
         keys.dedup();
     }
     keys
+}
+
+/// The one key, instead of those of [`index_entries`], of a document in which an indexed field is text or json: their values are
+/// not read when documents are stored, and may be unavailable.
+#[must_use]
+pub fn unknown_entry() -> Vec<u8> {
+    vec![UNKNOWN]
 }
 
 /// The least byte string that is greater than everything that starts with `prefix`; `None` when there is none.

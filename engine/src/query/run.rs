@@ -9,6 +9,7 @@ use std::ops::{Bound, ControlFlow};
 
 use super::cursor::{self, CursorWriter};
 use super::filter::{FieldNames, Predicate};
+use super::key::UNKNOWN;
 use super::order::Sorter;
 use super::page::Kept;
 use super::plan::{IndexRange, IndexRead, Planned, Reads};
@@ -100,6 +101,7 @@ impl Run<'_> {
             }
             Reads::Index(read) => {
                 self.overlaid(space, overlay, page)?;
+                self.unknown(space, read, overlay, page)?;
                 read.ranges.iter().try_for_each(|range| self.rows(space, read, range, overlay, page))
             }
         }
@@ -199,15 +201,46 @@ impl Run<'_> {
                 page.matched += 1;
                 return Ok(ControlFlow::Continue(()));
             }
-            let mut flow = None;
-            self.source.lookup(self.place(space), id, &self.reading, &mut |candidate| {
-                page.read += 1;
-                let went = self.take(space, candidate, &self.residual, page)?;
-                flow = Some(went);
-                Ok(went)
-            })?;
-            flow.ok_or_else(|| ReadError::Damaged { table: "indexes", key: format!("{} of {id}", read.name) })
+            self.row_document(space, read, id, &self.residual, page)
         })
+    }
+
+    /// What the index does not know goes before what it gives, and is tested for everything.
+    fn unknown(
+        &self,
+        space: &SpaceId,
+        read: &IndexRead<'_>,
+        overlay: Option<&Overlay>,
+        page: &mut Page,
+    ) -> Result<(), ReadError> {
+        let bounds = (Bound::Included(&[UNKNOWN][..]), Bound::Excluded(&[UNKNOWN + 1][..]));
+        self.source.index_scan(self.place(space), &read.name, bounds, false, &mut |_key, id| {
+            page.rows += 1;
+            page.kept.expect_any_order();
+            if !is_changed(overlay, id) {
+                let _any_order = self.row_document(space, read, id, &self.whole, page)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Takes the document of an index row.
+    fn row_document(
+        &self,
+        space: &SpaceId,
+        read: &IndexRead<'_>,
+        id: &str,
+        test: &Predicate<'_>,
+        page: &mut Page,
+    ) -> Flow {
+        let mut flow = None;
+        self.source.lookup(self.place(space), id, &self.reading, &mut |candidate| {
+            page.read += 1;
+            let went = self.take(space, candidate, test, page)?;
+            flow = Some(went);
+            Ok(went)
+        })?;
+        flow.ok_or_else(|| ReadError::Damaged { table: "indexes", key: format!("{} of {id}", read.name) })
     }
 
     /// The place to start reads at, when they come in order. Counting starts at the start.

@@ -15,7 +15,7 @@ use crate::value::Value;
 /// [`Source::scan`], [`Source::lookup`] and [`Source::index_scan`] read what is stored; whatever the running transaction
 /// changed is given by [`Source::overlay`] alone, and the executor lays it over what they visit.
 ///
-/// An index row is the index key (see [`super::key::index_entries`]) followed by the bytes of the document's id. Index keys are
+/// An index row is the index key (see [`super::key::index_entries`] and [`super::key::unknown_entry`]) followed by the bytes of the document's id. Index keys are
 /// self-delimiting, so the byte order of rows is the order of keys, then ids. To tell where the key ends, a source
 /// stores the key's length with the row.
 pub trait Source {

@@ -8,7 +8,7 @@ use super::state::SpaceState;
 use crate::codec;
 use crate::document::state::DocumentState;
 use crate::id::SpaceId;
-use crate::query::key::index_entries;
+use crate::query::key::{index_entries, unknown_entry};
 use crate::schema::Index;
 use crate::value::Fields;
 
@@ -59,16 +59,18 @@ fn rows_of_index(
     let chain = state.chain(generation);
     let showing = Showing { names, schema: schema_of(space, collection), rich: None };
     let mut fields = Fields::new();
+    let mut unknown = false;
     for path in &index.fields {
         let name = path.split('.').next().unwrap_or(path);
         let Some(field) = names.slot(name) else { continue };
-        if let Some(cells) = state.fields.get(&field)
-            && let Some(value) = showing.field(field, cells, &chain)?
-        {
+        let Some(cells) = state.fields.get(&field) else { continue };
+        unknown |= showing.is_rich(field, cells, &chain);
+        if let Some(value) = showing.field(field, cells, &chain)? {
             fields.insert(name.to_owned(), value);
         }
     }
-    for entry in index_entries(index, &fields) {
+    let entries = if unknown { vec![unknown_entry()] } else { index_entries(index, &fields) };
+    for entry in entries {
         let mut key = index_prefix(slot, space.slot).to_vec();
         let entry_bytes = u32::try_from(entry.len()).unwrap_or(u32::MAX);
         key.extend_from_slice(&entry);

@@ -49,6 +49,12 @@ impl Showing<'_> {
         self.cell(slot, cell, chain)
     }
 
+    /// Whether readers see text or json in one field's cells in `chain`.
+    pub fn is_rich(&self, slot: u32, cells: &[Cell], chain: &[u64]) -> bool {
+        let cell = view::shown_cell(cells, chain, self.declared(slot), self.names);
+        cell.is_some_and(|cell| matches!(cell.kind(), FieldKind::Text | FieldKind::Json))
+    }
+
     /// The value that one cell has in `chain`, shown or not.
     pub fn cell(&self, slot: u32, cell: &Cell, chain: &[u64]) -> Result<Option<Value>, ReadError> {
         match view::show(cell, chain, self.names) {

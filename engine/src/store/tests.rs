@@ -4,5 +4,6 @@ mod commits;
 mod documents;
 mod files;
 mod hostile;
+mod indexes;
 mod logs;
 mod world;
