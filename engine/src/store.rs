@@ -45,7 +45,7 @@ use self::state::State;
 use self::tables::ReadTables;
 use crate::host::{HeadSigner, Host};
 use crate::id::{DatabaseId, SpaceId, WriterId};
-use crate::log::seal::Sealer;
+use crate::log::seal::{Opener, Sealer};
 use crate::log::{Plane, Prefix, VersionVector};
 use crate::space::EffectiveTable;
 
@@ -71,6 +71,8 @@ struct Inner {
     waiting: AtomicUsize,
     /// The compression context of this device's own commits.
     sealer: Mutex<Sealer>,
+    /// The decompression context of the commits that are applied.
+    opener: Mutex<Opener>,
     /// Loaded text and json cells.
     cells: Arc<crate::rich::Cache>,
     listeners: Mutex<BTreeMap<u64, Listener>>,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::append::{applied_root, split_entry, store_order};
-use super::group::Work;
+use super::group::{Work, lock};
 use super::overlay::Overlay;
 use super::rich_changes;
 use super::state::{SpaceState, entry_key, log_key};
@@ -14,7 +14,7 @@ use crate::document::fold::Origin;
 use crate::document::state::Dot;
 use crate::id::{SpaceId, WriterId};
 use crate::log::run::join;
-use crate::log::seal::Opener;
+use crate::log::seal::{OpenError, Opener};
 use crate::log::{Header, Place, Plane, Prefix};
 use crate::operation::{Action, Operation};
 use crate::operation::{StreamError, decode_commit};
@@ -58,12 +58,11 @@ pub(crate) fn run_at(tables: &impl Tables, rows: [u8; 9], first: u64, length: u6
     Ok(None)
 }
 
-/// Opens the bodies of a commit and joins them.
+/// Opens the bodies of the commit whose first entry is at `first`, and joins them.
 pub(crate) fn open_run(
+    opener: &mut Opener,
     tables: &impl Tables,
-    space: &SpaceState,
-    plane: Plane,
-    writer: &WriterId,
+    first: Place,
     rows: [u8; 9],
     run: &Run,
     key: Option<&SecretKey>,
@@ -74,19 +73,20 @@ pub(crate) fn open_run(
         // The control plane has one key for ever; a data key was looked up by this id.
         return Ok(Err(OpenFailure::Malformed("the control plane is sealed under another key".to_owned())));
     }
-    let mut opener = Opener::new();
     let mut chunks = Vec::with_capacity(run.headers.len());
     for (sequence, header) in (run.first..).zip(&run.headers) {
         let row_key = entry_key(rows, sequence);
         let row = tables.entries().get(&row_key)?.ok_or_else(|| damaged("entries", &row_key))?;
         let (header_bytes, body) = split_entry(&row_key, &row)?;
-        let place = Place { space: space.id, plane, writer: *writer, sequence };
+        let place = Place { sequence, ..first };
         match opener.open(&place, header, header_bytes, body, key) {
             Ok(chunk) => chunks.push(chunk),
+            // The body was right when it came: the record is damaged, and that says nothing about the commit.
+            Err(OpenError::Body) => return Err(damaged("entries", &row_key)),
             Err(error) => return Ok(Err(OpenFailure::Malformed(error.to_string()))),
         }
     }
-    Ok(join(plane, chunks).map_err(|error| OpenFailure::Malformed(error.to_string())))
+    Ok(join(first.plane, chunks).map_err(|error| OpenFailure::Malformed(error.to_string())))
 }
 
 /// Applies everything in a space that is ready, until nothing more is. Gives how many commits were applied.
@@ -203,12 +203,15 @@ fn judge(
         return Ok(Outcome::Void(why));
     }
     let table = &space.table;
+    let first = Place { space: space.id, plane, writer: *writer, sequence: run.first };
     if plane == Plane::Control {
-        return Ok(match open_run(&work.tables, space, plane, writer, rows, run, table.control_key.as_ref())? {
-            Ok(_) => Outcome::Control,
-            Err(OpenFailure::MissingKey) => Outcome::Parked,
-            Err(OpenFailure::Malformed(why)) => Outcome::Void(why),
-        });
+        return Ok(
+            match open_run(&mut lock(&work.inner.opener), &work.tables, first, rows, run, table.control_key.as_ref())? {
+                Ok(_) => Outcome::Control,
+                Err(OpenFailure::MissingKey) => Outcome::Parked,
+                Err(OpenFailure::Malformed(why)) => Outcome::Void(why),
+            },
+        );
     }
     if let Some(why) = lacks_authority(space, writer, run) {
         return Ok(Outcome::Void(why));
@@ -217,7 +220,7 @@ fn judge(
         return Ok(Outcome::Sealed);
     }
     let key = table.epochs.get(&run.headers[0].epoch);
-    let stream = match open_run(&work.tables, space, plane, writer, rows, run, key)? {
+    let stream = match open_run(&mut lock(&work.inner.opener), &work.tables, first, rows, run, key)? {
         Ok(stream) => stream,
         Err(OpenFailure::MissingKey) => return Ok(Outcome::Parked),
         Err(OpenFailure::Malformed(why)) => return Ok(Outcome::Void(why)),

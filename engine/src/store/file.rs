@@ -259,6 +259,7 @@ fn finish(
             writer,
             published: RwLock::new(Arc::new(published)),
             sealer: Mutex::default(),
+            opener: Mutex::default(),
             writer_side: Mutex::new(WriterSide::default()),
             writing_thread: Mutex::default(),
             waiting: AtomicUsize::new(0),

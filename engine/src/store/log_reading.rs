@@ -8,8 +8,9 @@ use super::tables::damaged;
 use super::{ControlCommit, Inner, LogBatch, LoggedEntry, Published, ReadError, SignedHead};
 use crate::codec::Reader;
 use crate::id::{SpaceId, WriterId};
+use crate::log::seal::Opener;
 use crate::log::tree::consistency_proof;
-use crate::log::{Plane, Prefix, VersionVector};
+use crate::log::{Place, Plane, Prefix, VersionVector};
 
 fn space<'p>(published: &'p Published, space: &SpaceId) -> Result<&'p SpaceState, ReadError> {
     published.durable.spaces.get(space).map(|space| &**space).ok_or(ReadError::UnknownSpace { space: *space })
@@ -148,6 +149,7 @@ pub(crate) fn control_commits(inner: &Inner, id: &SpaceId) -> Result<Vec<Control
     let published = inner.published();
     let space = space(&published, id)?;
     let key = space.table.control_key.as_ref();
+    let mut opener = Opener::new();
     let mut commits = Vec::new();
     let mut pasts: std::collections::BTreeMap<WriterId, VersionVector> = std::collections::BTreeMap::new();
     for AppliedCommit { writer, first, .. } in applied_order(&published, id, Plane::Control, 0, usize::MAX)? {
@@ -163,7 +165,8 @@ pub(crate) fn control_commits(inner: &Inner, id: &SpaceId) -> Result<Vec<Control
         if published.tables.voids.get(&entry_key(rows, first))?.is_some() {
             continue;
         }
-        let body = match open_run(&*published.tables, space, Plane::Control, &writer, rows, &run, key)? {
+        let place = Place { space: *id, plane: Plane::Control, writer, sequence: first };
+        let body = match open_run(&mut opener, &*published.tables, place, rows, &run, key)? {
             Ok(body) => body,
             Err(OpenFailure::Malformed(_)) => return Err(damaged("entries", &entry_key(rows, first))),
             Err(OpenFailure::MissingKey) => break,

@@ -54,8 +54,8 @@ fn a_cut_commit_is_a_run_and_joins_to_itself() {
         for (number, part) in parts.iter().enumerate() {
             assert!(part.dependencies.len() <= MOVED_LOGS_MAX && part.control.len() <= MOVED_LOGS_MAX, "{case}");
             assert_eq!(check.accept(&header(part)), Ok(number + 1 == entries), "{case}");
-            folded.fold(&part.dependencies).unwrap();
-            folded_control.fold(&part.control).unwrap();
+            part.dependencies.iter().for_each(|(writer, prefix)| folded.set(*writer, *prefix));
+            part.control.iter().for_each(|(writer, prefix)| folded_control.set(*writer, *prefix));
         }
         assert_eq!(check, RunCheck::new(Plane::Data), "{case}");
         assert_eq!((folded, folded_control), (dependencies, control), "{case}");
