@@ -3,6 +3,7 @@
 
 pub mod corpus;
 pub mod door;
+pub mod linked;
 pub mod oracle;
 pub mod random;
 pub mod shared_space;

@@ -7,29 +7,30 @@ use tidewater_engine::document::Conflict as Told;
 use tidewater_engine::id::DocumentId;
 use tidewater_engine::query::{Cursor, Query};
 use tidewater_engine::schema::Schema;
-use tidewater_engine::store::{Durability, ReadError, Store, Transaction, TransactionError, WriteError};
+use tidewater_engine::store::{Durability, ReadError, Transaction, TransactionError, WriteError};
 use tidewater_engine::value::{Fields, Value};
+use tidewater_sync::Database;
 
 use super::{Door, Failure, Found, fields};
 use crate::corpus::{Conflict, Find, Step};
 
-/// A store, used directly.
+/// A database, used directly.
 #[derive(Debug)]
 pub struct RustDoor {
-    store: Store,
+    database: Database,
 }
 
 impl RustDoor {
-    /// The door into `store`.
+    /// The door into `database`.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(database: Database) -> Self {
+        Self { database }
     }
 }
 
 impl Door for RustDoor {
     fn write(&mut self, writes: &[Step]) -> Result<Vec<bool>, Failure> {
-        self.store
+        self.database
             .transaction(Durability::Local, |transaction| {
                 writes.iter().map(|write| one(transaction, write)).collect::<Result<Vec<bool>, Failure>>()
             })
@@ -40,7 +41,7 @@ impl Door for RustDoor {
     }
 
     fn get(&mut self, collection: &str, id: &str) -> Result<Option<Fields>, Failure> {
-        let document = self.store.snapshot()?.get(None, collection, id)?;
+        let document = self.database.snapshot()?.get(None, collection, id)?;
         Ok(document.map(|document| document.fields))
     }
 
@@ -52,7 +53,7 @@ impl Door for RustDoor {
         query.page.count = find.total.is_some();
         query.page.after = cursor.map(|text| lower::bytes(text).map(Cursor)).transpose()?;
         query.select = find.select.clone();
-        let found = self.store.snapshot()?.find(&query)?;
+        let found = self.database.snapshot()?.find(&query)?;
         Ok(Found {
             cursor: found.cursors.last().map(|cursor| lower::text(&cursor.0)),
             more: found.has_more,
@@ -63,7 +64,7 @@ impl Door for RustDoor {
 
     fn conflicts(&mut self, collection: &str, id: &str) -> Result<Vec<Conflict>, Failure> {
         let id = DocumentId::new(id).map_err(|error| Failure { code: "invalid".into(), message: error.to_string() })?;
-        let told = self.store.snapshot()?.conflicts(None, collection, &id)?;
+        let told = self.database.snapshot()?.conflicts(None, collection, &id)?;
         told.into_iter()
             .map(|conflict| {
                 let (field, because, values) = match conflict {
@@ -81,7 +82,7 @@ impl Door for RustDoor {
     }
 
     fn collections(&mut self) -> Result<Vec<String>, Failure> {
-        Ok(self.store.snapshot()?.collections()?)
+        Ok(self.database.snapshot()?.collections()?)
     }
 }
 

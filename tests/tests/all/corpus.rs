@@ -3,42 +3,42 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tidewater_sync::Database;
 use tidewater_tests::corpus::{Replicas, load, run};
 use tidewater_tests::door::Door;
 use tidewater_tests::door::rust::RustDoor;
-use tidewater_tests::shared_space::SharedSpace;
+use tidewater_tests::linked::Linked;
 
-/// More replicas than any case names.
-const REPLICAS: usize = 3;
-
-/// Stores that share a space, each behind the Rust API.
-struct Stores {
-    shared: SharedSpace,
-    doors: BTreeMap<String, RustDoor>,
+/// Linked databases, each behind a door.
+struct Databases<D> {
+    linked: Linked,
+    doors: BTreeMap<String, D>,
+    open: fn(Database) -> D,
 }
 
-impl Stores {
-    fn new() -> Self {
-        Self { shared: SharedSpace::new(1, REPLICAS), doors: BTreeMap::new() }
+impl<D: Door> Databases<D> {
+    fn new(open: fn(Database) -> D) -> Self {
+        Self { linked: Linked::new(1), doors: BTreeMap::new(), open }
     }
 }
 
-impl Replicas for Stores {
+impl<D: Door> Replicas for Databases<D> {
     fn door(&mut self, name: &str) -> &mut dyn Door {
         // A later step has a later time, so that cases can say which of two concurrent writes is shown.
-        self.shared.host.advance_ms(1_000);
-        let number = self.doors.len();
-        self.doors.entry(name.to_owned()).or_insert_with(|| RustDoor::new(self.shared.store(number).clone()))
+        self.linked.host.advance_ms(1_000);
+        self.doors.entry(name.to_owned()).or_insert_with(|| (self.open)(self.linked.database(name)))
     }
 
     fn sync(&mut self) {
-        self.shared.exchange_all();
+        // Cases that sync talk about two replicas at least, named or not yet.
+        self.linked.database("b");
+        self.linked.sync();
     }
 }
 
 #[test]
 fn every_case_holds_through_the_rust_api() {
-    every_case_holds(|| Box::new(Stores::new()));
+    every_case_holds(|| Box::new(Databases::new(RustDoor::new)));
 }
 
 fn every_case_holds(fresh: impl Fn() -> Box<dyn Replicas>) {

@@ -36,11 +36,13 @@ fn a_changed_bit_in_any_frame_never_changes_the_state() {
             pair.step();
             // One bit of one frame of the dialer, chosen by number.
             if frames == 0 && pair.half_trips == 1 + bit % 6 {
-                let mut changed = pair.dialer.sent.last().unwrap().clone();
-                let position = (bit * 7919) % (changed.len() * 8);
-                changed[position / 8] ^= 1 << (position % 8);
-                pair.acceptor.handle(Input::Frame(changed));
-                frames += 1;
+                if let Some(frame) = pair.dialer.sent.last() {
+                    let mut changed = frame.clone();
+                    let position = (bit * 7919) % (changed.len() * 8);
+                    changed[position / 8] ^= 1 << (position % 8);
+                    pair.acceptor.handle(Input::Frame(changed));
+                    frames += 1;
+                }
             }
         }
         endings[usize::from(pair.acceptor.closed.is_some())] += 1;

@@ -76,6 +76,47 @@ fn no_host_of_a_package_registry() {
 }
 
 #[test]
+fn every_page_that_is_named_is_there() {
+    let files = tracked();
+    let exists = |path: &str| files.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/")));
+    let mut found = Vec::new();
+    for file in &files {
+        // Pages named by their path from the root, anywhere.
+        for (at, _) in file.text().match_indices("docs/") {
+            let rest = &file.text()[at..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c)).unwrap_or(rest.len());
+            let page = &rest[..end];
+            let page = page.trim_end_matches('.');
+            if page.ends_with(".md") && !exists(page) {
+                found.push(format!("{}: {page}", file.path));
+            }
+        }
+        // Links of pages, by their path from the page.
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (at, _) in file.text().match_indices("](").filter(|_| file.path.ends_with(".md")) {
+            let link = file.text()[at + 2..].split([')', '#', ' ']).next().unwrap_or_default();
+            if !link.is_empty() && !link.contains(':') && !exists(&joined(folder, link)) {
+                found.push(format!("{}: {link}", file.path));
+            }
+        }
+    }
+    expect_none("pages that are named and not there", &found);
+}
+
+/// `link` as seen from `folder`, from the root.
+fn joined(folder: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
+#[test]
 fn texts_end_with_one_newline_and_lines_without_blanks() {
     let ours = |file: &&Tracked| {
         let name = file.path.rsplit('/').next().unwrap_or_default();
