@@ -2,6 +2,7 @@
 
 pub(crate) mod raw_redb;
 pub(crate) mod sqlite;
+pub(crate) mod tidewater;
 
 use std::error::Error;
 use std::path::Path;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::contender::raw_redb::RawRedb;
 use crate::contender::sqlite::Sqlite;
+use crate::contender::tidewater::Tidewater;
 use crate::contender::{Contender, Outcome};
 use crate::measure::measure;
 use crate::records::{Random, Record, records};
@@ -37,7 +38,11 @@ struct Figures {
 /// Runs all contenders over `count` records.
 pub(crate) fn rows(count: u64) -> Outcome<Vec<Row>> {
     let ndjson: u64 = (0..count).map(|n| Record::numbered(n).to_json().len() as u64 + 1).sum();
-    let all = [(Sqlite::NAME, run::<Sqlite>(count)?), (RawRedb::NAME, run::<RawRedb>(count)?)];
+    let all = [
+        (Tidewater::NAME, run::<Tidewater>(count)?),
+        (Sqlite::NAME, run::<Sqlite>(count)?),
+        (RawRedb::NAME, run::<RawRedb>(count)?),
+    ];
     let row = |work: &str, unit, value: &dyn Fn(&Figures) -> f64| {
         all.iter().fold(Row::new(work, unit), |row, (name, figures)| row.figure(name, value(figures)))
     };
@@ -126,5 +131,8 @@ fn expect(contender: &str, work: &str, found: u64, expected: u64) -> Outcome<()>
 }
 
 fn folder_bytes(folder: &Path) -> Outcome<u64> {
-    fs::read_dir(folder)?.try_fold(0, |sum, entry| Ok(sum + entry?.metadata()?.len()))
+    fs::read_dir(folder)?.try_fold(0, |sum, entry| {
+        let metadata = entry?.metadata()?;
+        Ok(sum + if metadata.is_file() { metadata.len() } else { 0 })
+    })
 }

@@ -2,19 +2,21 @@
 
 mod contender;
 mod local;
+mod machine;
 mod measure;
 mod records;
 mod report;
+mod shared;
 mod trace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use contender::Outcome;
 use measure::measure;
-use report::{Report, Row};
+use report::{Report, Row, TIDEWATER};
 use trace::Trace;
 
 /// Measures Tidewater beside SQLite, redb and automerge, in one run.
@@ -69,20 +71,34 @@ fn table(records: u64) -> Outcome<Report> {
     Ok(Report { setting, rows: local::rows(records)? })
 }
 
-fn replay(file: &std::path::Path) -> Outcome<Report> {
+fn replay(file: &Path) -> Outcome<Report> {
     let trace = Trace::read(file)?;
     let edits = trace.edits();
     let mut rows = Vec::new();
     for batch in [1_000, 1] {
-        let (replayed, cost) = measure(|| trace::automerge_alone::replay(&trace, batch));
-        let replayed = replayed?;
-        if replayed.content != trace.end {
-            return Err("automerge alone did not reach endContent".into());
+        let folder = tempfile::tempdir()?;
+        let (own, own_cost) = measure(|| trace::tidewater::replay(&trace, batch, folder.path()));
+        let own = own?;
+        let (alone, alone_cost) = measure(|| trace::automerge_alone::replay(&trace, batch));
+        let alone = alone?;
+        for (name, content) in [(TIDEWATER, &*own.content), ("automerge", &*alone.content)] {
+            if content != trace.end {
+                return Err(format!("{name} did not reach endContent").into());
+            }
         }
-        let work = format!("replay, at most {batch} edits a commit");
-        rows.push(Row::new(&work, "CPU µs/edit").figure("automerge", cost.cpu_us(edits)));
-        rows.push(Row::new(work, "wall s").figure("automerge", cost.wall.as_secs_f64()));
-        rows.push(Row::new("saved document", "bytes").figure("automerge", replayed.saved_bytes as f64));
+        let work = |what: &str| match batch {
+            1 => format!("{what}, one edit a commit"),
+            _ => format!("{what}, at most {batch} edits a commit"),
+        };
+        let row = |what: &str, unit, own: f64, alone: f64| {
+            Row::new(work(what), unit).figure(TIDEWATER, own).figure("automerge", alone)
+        };
+        rows.push(
+            row("replay", "CPU µs/edit", own_cost.cpu_us(edits), alone_cost.cpu_us(edits))
+                .goal("within 1.3x of automerge", |own, of| own <= 1.3 * of("automerge")),
+        );
+        rows.push(row("replay", "wall s", own_cost.wall.as_secs_f64(), alone_cost.wall.as_secs_f64()));
+        rows.push(row("file, saved document", "bytes", own.file_bytes as f64, alone.saved_bytes as f64));
     }
     let setting = format!("{}: {edits} edits by {} agents, endContent reached", file.display(), trace.agents);
     Ok(Report { setting, rows })

@@ -2,6 +2,7 @@
 //! of several at once (`parents`, `agent`, `patches`); a patch is `[position, deleted, inserted]` in Unicode scalar values.
 
 pub(crate) mod automerge_alone;
+pub(crate) mod tidewater;
 
 use std::fs::File;
 use std::io::Read;
