@@ -4,6 +4,7 @@
 //! process. Nothing here knows what the bytes mean: that is `tidewater-sync`.
 
 mod bucket;
+pub mod host;
 pub mod memory;
 pub mod quic;
 pub mod transport;

@@ -1,1 +1,4 @@
-//! The command line, GraphQL and HTTP doors.
+//! The command line, GraphQL and HTTP doors of Tidewater.
+
+pub mod graphql;
+pub mod http;

@@ -11,7 +11,7 @@ use crate::document::view;
 use crate::document::{Conflict, Document, Sibling};
 use crate::id::{DocumentId, SpaceId};
 use crate::log::Plane;
-use crate::query::{Found, Plan, Query};
+use crate::query::{Delta, Found, LiveError, LiveQuery, Plan, Query};
 use crate::schema::Schema;
 
 /// All documents as of one moment. Readers never block and are never blocked.
@@ -110,6 +110,14 @@ impl Snapshot {
     /// As [`Snapshot::find`].
     pub fn explain(&self, query: &Query) -> Result<Plan, ReadError> {
         crate::query::explain(&self.view(), query)
+    }
+
+    /// Brings a live query up to this moment, and says how its result differs from the one before: see [`LiveQuery::refresh`].
+    ///
+    /// # Errors
+    /// [`LiveError`]; the last result stays.
+    pub fn refresh(&self, live: &mut LiveQuery) -> Result<Vec<Delta>, LiveError> {
+        live.refresh(&self.view())
     }
 
     /// What people should look at in a document, closed generations included.
