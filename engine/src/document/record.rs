@@ -126,6 +126,18 @@ impl<'a> LazyState<'a> {
     pub fn slots(&self) -> impl Iterator<Item = u32> {
         self.fields.iter().map(|(slot, _)| *slot)
     }
+
+    /// The value of a field that holds one register with one value, ready to be decoded: what nearly every field is.
+    /// `None` for every other field, and for a value outside `chain`.
+    pub fn sole_register(&self, field: u32, chain: &[u64]) -> Result<Option<Reader<'a>>, DecodeError> {
+        let Ok(at) = self.fields.binary_search_by_key(&field, |(slot, _)| *slot) else { return Ok(None) };
+        let mut reader = self.fields[at].1.clone();
+        if reader.byte()? != 1 || reader.byte()? != FieldKind::Register as u8 || reader.varint()? != 1 {
+            return Ok(None);
+        }
+        let stamp = read_stamp(&mut reader, &self.commits)?;
+        Ok(chain.contains(&stamp.generation).then_some(reader))
+    }
 }
 
 fn decode_start(reader: &mut Reader<'_>) -> Result<(Commits, DocumentState), DecodeError> {

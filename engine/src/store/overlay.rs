@@ -64,19 +64,21 @@ impl Overlay {
         let collection = intern(&mut work.state.names, &mut work.tables, &operation.collection)?;
         let id = operation.id.as_str();
         let generation = operation.generation;
-        self.document(work, collection, id)?.changed = true;
+        let changing = self.document(work, collection, id)?;
+        changing.changed = true;
+        let state = &mut changing.state;
         let edits = match &operation.action {
             Action::Insert(edits) => {
-                self.document(work, collection, id)?.state.open(generation, None);
+                state.open(generation, None);
                 edits.as_slice()
             }
             Action::Edit(edits) => edits.as_slice(),
             Action::Restore { continues } => {
-                self.document(work, collection, id)?.state.open(generation, Some(*continues));
+                state.open(generation, Some(*continues));
                 &[]
             }
             Action::Delete => {
-                self.document(work, collection, id)?.state.close(generation, origin);
+                state.close(generation, origin);
                 &[]
             }
         };
@@ -90,7 +92,7 @@ impl Overlay {
                 FieldOp::Exclude(values) => CellEdit::Exclude(values),
                 FieldOp::Text(_) | FieldOp::Json(_) => CellEdit::Rich(edit.kind()),
             };
-            self.document(work, collection, id)?.state.edit(generation, field, &edit, origin);
+            state.edit(generation, field, &edit, origin);
         }
         Ok(())
     }

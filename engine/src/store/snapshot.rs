@@ -49,8 +49,23 @@ impl Snapshot {
     /// [`ReadError::UnknownSpace`], [`ReadError::FieldUnavailable`], [`ReadError::Damaged`], [`ReadError::Storage`].
     pub fn get(&self, space: Option<&SpaceId>, collection: &str, id: &str) -> Result<Option<Document>, ReadError> {
         let view = self.view();
-        let Some((space, slot, state)) = self.locate(space, collection, id)? else { return Ok(None) };
-        view.document(view.space(&space)?, slot, id, &state)
+        if let Some(space) = space {
+            return view.stored(space, collection, id);
+        }
+        let home = view.state.home;
+        if let Some(home) = home
+            && let Some(document) = view.stored(&home, collection, id)?
+        {
+            return Ok(Some(document));
+        }
+        let mut alive = Vec::new();
+        for space in view.state.spaces.keys().filter(|space| Some(**space) != home) {
+            alive.extend(view.stored(space, collection, id)?);
+        }
+        if alive.len() > 1 {
+            return Err(ambiguous(collection, id, alive.iter().map(|document| document.space)));
+        }
+        Ok(alive.pop())
     }
 
     /// Where a document is, and its state. A deleted document is found when no space has it alive.
@@ -87,11 +102,7 @@ impl Snapshot {
             }
         }
         if alive.len() > 1 {
-            return Err(ReadError::Ambiguous {
-                collection: collection.to_owned(),
-                id: DocumentId::new(id).map_err(|error| ReadError::Query { why: error.to_string() })?,
-                spaces: alive.into_iter().map(|(space, _, _)| space).collect(),
-            });
+            return Err(ambiguous(collection, id, alive.into_iter().map(|(space, _, _)| space)));
         }
         Ok(alive.pop().or(closed))
     }
@@ -194,6 +205,13 @@ impl Snapshot {
             parked: space.parked(Plane::Control).0 + space.parked(Plane::Data).0,
             void: space.voids,
         })
+    }
+}
+
+fn ambiguous(collection: &str, id: &str, spaces: impl Iterator<Item = SpaceId>) -> ReadError {
+    match DocumentId::new(id) {
+        Ok(id) => ReadError::Ambiguous { collection: collection.to_owned(), id, spaces: spaces.collect() },
+        Err(error) => ReadError::Query { why: error.to_string() },
     }
 }
 

@@ -11,10 +11,12 @@ use super::records::{RichReader, Showing, document_key, id_of, schema_of};
 use super::rich_cells::StoredCells;
 use super::state::{SpaceState, State};
 use super::tables::{Tables, after_prefix};
+use crate::codec;
 use crate::document::Document;
 use crate::document::record::LazyState;
 use crate::document::state::DocumentState;
 use crate::id::{DocumentId, SpaceId};
+use crate::operation::FieldKind;
 use crate::query::source::{self, Candidate, Flow, Place, Reading, Source, Visit, VisitRow};
 use crate::schema::{Index, SCHEMAS};
 use crate::value::{Fields, Value};
@@ -94,6 +96,17 @@ impl<'a, T: Tables> View<'a, T> {
         }))
     }
 
+    /// A document as stored, with all its fields; `None` when it is not alive.
+    pub fn stored(&self, space: &SpaceId, collection: &str, id: &str) -> Result<Option<Document>, ReadError> {
+        let mut found = None;
+        let reading = Reading { fields: &[], select: None };
+        self.lookup(Place { collection, space }, id, &reading, &mut |candidate| {
+            found = Some(candidate.document()?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
     fn slots(&self, place: Place<'_>) -> Result<Option<(&'a SpaceState, u32)>, ReadError> {
         let space = self.space(place.space)?;
         Ok(self.state.names.slot(place.collection).map(|collection| (space, collection)))
@@ -131,8 +144,40 @@ struct Stored<'v, 'a, T> {
 }
 
 impl<T: Tables> Stored<'_, '_, T> {
+    fn damaged(&self) -> ReadError {
+        self.view.tables.documents().damaged(self.key)
+    }
+
+    /// What readers see of one field, and whether it is in conflict.
     fn value(&self, slot: u32) -> Result<(Option<Value>, bool), ReadError> {
-        let cells = self.state.cells(slot).map_err(|_| self.view.tables.documents().damaged(self.key))?;
+        match self.plain_value(slot)? {
+            Some(mut value) => Ok((Some(Value::decode(&mut value).map_err(|_| self.damaged())?), false)),
+            None => self.merged_value(slot),
+        }
+    }
+
+    /// The encoded value of a field that has just one, which is shown.
+    fn plain_value(&self, slot: u32) -> Result<Option<codec::Reader<'_>>, ReadError> {
+        let names = &self.view.state.names;
+        let schema = schema_of(self.space, self.collection);
+        let declared = Showing { names, schema, rich: None }.declared(slot);
+        if declared.is_some_and(|kind| kind != FieldKind::Register) {
+            return Ok(None);
+        }
+        self.state.sole_register(slot, &self.chain).map_err(|_| self.damaged())
+    }
+
+    /// Whether a delete missed edits of this document. A document in its first life has none.
+    fn edited_while_deleted(&self) -> Result<bool, ReadError> {
+        if self.state.outline.generations.len() <= 1 {
+            return Ok(false);
+        }
+        let state = super::records::load_state(self.view.tables, self.key)?;
+        Ok(state.is_some_and(|state| !state.edited_while_deleted(&self.chain).is_empty()))
+    }
+
+    fn merged_value(&self, slot: u32) -> Result<(Option<Value>, bool), ReadError> {
+        let cells = self.state.cells(slot).map_err(|_| self.damaged())?;
         let stored = StoredCells {
             tables: self.view.tables,
             names: &self.view.state.names,
@@ -167,11 +212,12 @@ impl<T: Tables> Candidate for Stored<'_, '_, T> {
         let names = &self.view.state.names;
         let wanted = |name: &str| self.reading.select.is_none_or(|select| select.iter().any(|field| field == name));
         let mut fields = Fields::new();
-        let mut conflicted = false;
-        let slots: Vec<u32> = self.state.slots().collect();
-        for slot in slots {
+        let mut conflicted = self.edited_while_deleted()?;
+        for slot in self.state.slots() {
             let name = names.name(slot);
+            // Fields that are not wanted still decide whether the document is in conflict.
             if !wanted(name) {
+                conflicted = conflicted || self.plain_value(slot)?.is_none() && self.merged_value(slot)?.1;
                 continue;
             }
             let (value, several) = self.value(slot)?;
@@ -183,7 +229,7 @@ impl<T: Tables> Candidate for Stored<'_, '_, T> {
         Ok(Document {
             space: self.space.id,
             collection: names.name(self.collection).to_string(),
-            id: id_of(self.key).ok_or_else(|| self.view.tables.documents().damaged(self.key))?,
+            id: id_of(self.key).ok_or_else(|| self.damaged())?,
             generation: self.generation,
             fields,
             conflicted,

@@ -137,3 +137,19 @@ fn a_failed_transaction_leaves_nothing() {
     assert_eq!(a.field("n", "title"), Some(text("start")));
     assert_eq!(a.problems(), Vec::<String>::new());
 }
+
+#[test]
+fn a_document_is_marked_as_conflicted_whatever_fields_are_selected() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[("title", text("start")), ("other", Value::Int(1))]);
+    b.pull(&a);
+    a.edit("n", "title", Edit::Set(text("from a")));
+    b.edit("n", "title", Edit::Set(text("from b")));
+    converge(&a, &b);
+    let mut query = crate::query::Query::all("notes");
+    query.select = Some(vec!["other".to_owned()]);
+    let found = a.store.snapshot().unwrap().find(&query).unwrap();
+    let fields: Vec<_> = found.documents[0].fields.keys().collect();
+    assert_eq!(fields, ["other"]);
+    assert!(found.documents[0].conflicted);
+}
