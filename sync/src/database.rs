@@ -74,6 +74,8 @@ struct Inner {
     identity: Mutex<Option<Arc<IdentityRecord>>>,
     spaces: Mutex<BTreeMap<SpaceId, Arc<SpaceState>>>,
     status: Mutex<SyncStatus>,
+    /// How many sessions are open with each device that the status tells about.
+    sessions: Mutex<BTreeMap<DeviceId, usize>>,
 }
 
 impl Deref for Database {
@@ -154,6 +156,7 @@ impl Database {
                 identity: Mutex::new(identity),
                 spaces: Mutex::default(),
                 status: Mutex::default(),
+                sessions: Mutex::default(),
             }),
         })
     }

@@ -73,6 +73,8 @@ pub struct Session {
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     receiving: Receiving,
+    /// The status counts this session.
+    in_status: bool,
     news: News,
     _listener: ChangeGuard,
 }
@@ -146,6 +148,7 @@ impl Session {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             receiving: Receiving::default(),
+            in_status: false,
             news,
             _listener: listener,
         };
@@ -238,13 +241,10 @@ impl Session {
 
     /// From here on the status tells about this peer: one that was dialled, or that has a space in common. Strangers who
     /// call leave no trace in it.
-    fn enter_status(&self) {
-        let peer = self.peer;
-        self.database.enter_status(&self.config.remote, |status| {
-            status.connected = true;
-            status.identity = peer.or(status.identity);
-            status.last_error = None;
-        });
+    fn enter_status(&mut self) {
+        if !std::mem::replace(&mut self.in_status, true) {
+            self.database.join_status(&self.config.remote, self.peer);
+        }
     }
 
     fn handle_message(&mut self, message: Message, frame_bytes: usize) -> Result<(), SessionError> {
@@ -337,7 +337,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.database.update_status(&self.config.remote, |status| status.connected = false);
+        if self.in_status {
+            self.database.leave_status(&self.config.remote);
+        }
     }
 }
 

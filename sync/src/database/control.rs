@@ -78,7 +78,12 @@ impl Database {
             if name != records::space(&space) {
                 return Err(SpaceError::Record { name, why: "the genesis is that of another space" });
             }
-            self.refresh(&control, &space)?;
+            // A space whose table is up to date is evaluated when it is first asked for.
+            let table = self.inner.store.effective(&space).filter(|table| !table.control.is_empty());
+            let applied = self.inner.store.applied(&space, Plane::Control);
+            if !matches!((table, applied), (Some(table), Ok(applied)) if table.control == applied) {
+                self.refresh(&control, &space)?;
+            }
         }
         Ok(())
     }
@@ -144,16 +149,16 @@ impl Database {
         let device = self.device();
         let epochs = membership::held_epochs(&membership, &device, &self.inner.agreement, &held);
         let table = membership::effective_table(&membership, &device, control, record.control_key.clone(), epochs);
-        if before.as_deref() != Some(&table) {
-            store.set_effective(*space, table.clone())?;
-        }
-        let state = Arc::new(SpaceState {
-            record: record.clone(),
-            genesis: genesis.clone(),
-            membership,
-            table: Arc::new(table),
-        });
+        let changed = before.as_deref() != Some(&table);
+        let table = Arc::new(table);
+        let (record, genesis) = (record.clone(), genesis.clone());
+        let state = Arc::new(SpaceState { record, genesis, membership, table: table.clone() });
+        // First, because listeners that the store tells look here.
         lock(&self.inner.spaces).insert(*space, state.clone());
+        if changed && let Err(error) = store.set_effective(*space, EffectiveTable::clone(&table)) {
+            lock(&self.inner.spaces).remove(space);
+            return Err(error.into());
+        }
         Ok(state)
     }
 

@@ -78,8 +78,30 @@ impl Database {
         self.enter_status(device, |status| status.last_error = Some(why.to_owned()));
     }
 
+    /// Notes that a session with a peer is open. Each is followed by one [`Database::leave_status`].
+    pub(crate) fn join_status(&self, device: &DeviceId, identity: Option<IdentityId>) {
+        *lock(&self.inner.sessions).entry(*device).or_default() += 1;
+        self.enter_status(device, |status| {
+            status.connected = true;
+            status.identity = identity.or(status.identity);
+            status.last_error = None;
+        });
+    }
+
+    /// Notes that a session with a peer is over. Another one may still be open.
+    pub(crate) fn leave_status(&self, device: &DeviceId) {
+        let mut sessions = lock(&self.inner.sessions);
+        let left = sessions.get(device).map_or(0, |count| count.saturating_sub(1));
+        if left > 0 {
+            sessions.insert(*device, left);
+        } else {
+            sessions.remove(device);
+            self.update_status(device, |status| status.connected = false);
+        }
+    }
+
     /// Changes what the status says about a peer, and begins to tell about it if it didn't.
-    pub(crate) fn enter_status(&self, device: &DeviceId, change: impl FnOnce(&mut PeerStatus)) {
+    fn enter_status(&self, device: &DeviceId, change: impl FnOnce(&mut PeerStatus)) {
         change(lock(&self.inner.status).peers.entry(*device).or_default());
     }
 

@@ -17,6 +17,8 @@ use crate::database::{Invite, SpaceState};
 pub(super) struct Spaces {
     /// Told to the other side: it has a rank there.
     announced: BTreeSet<SpaceId>,
+    /// How the other side names the spaces that were announced to it.
+    tags: BTreeMap<[u8; 16], SpaceId>,
     /// Listed by the other side without a counterpart here, so far.
     unmatched: BTreeMap<[u8; 16], [u8; 32]>,
     /// The other side's first listing is complete: what it doesn't list it doesn't have.
@@ -42,7 +44,7 @@ impl Session {
         let mut listings = Vec::new();
         for (space, state) in &spaces {
             if state.membership.rank(&self.config.remote).is_some() {
-                self.spaces.announced.insert(*space);
+                self.announce(*space)?;
                 listings.push(self.listing(space, state)?);
             }
         }
@@ -55,6 +57,13 @@ impl Session {
         }
         // Vectors come after the listing: of a space that wasn't listed the other side takes none.
         spaces.iter().try_for_each(|(space, state)| self.settle(space, state))
+    }
+
+    /// Notes that the other side is told of a space. True: it wasn't before.
+    fn announce(&mut self, space: SpaceId) -> Result<bool, SessionError> {
+        let tag = self.their_tag(&space)?;
+        self.spaces.tags.insert(tag, space);
+        Ok(self.spaces.announced.insert(space))
     }
 
     fn listing(&self, space: &SpaceId, state: &SpaceState) -> Result<Listing, SessionError> {
@@ -84,13 +93,19 @@ impl Session {
                 return Err(SessionError::Protocol { why: "more spaces than can be compared".into() });
             }
             self.spaces.unmatched.insert(listing.tag, listing.summary);
+            if let Some(space) = self.spaces.tags.get(&listing.tag).copied() {
+                let state = self.database.space_state(&space)?;
+                self.settle(&space, &state)?;
+            }
         }
-        self.spaces.complete |= !more;
-        if self.phase != Phase::Ready || more {
+        if self.phase != Phase::Ready || more || self.spaces.complete {
+            self.spaces.complete |= !more;
             return Ok(());
         }
-        for space in self.database.spaces() {
-            self.review(&space)?;
+        self.spaces.complete = true;
+        for space in self.spaces.announced.clone() {
+            let state = self.database.space_state(&space)?;
+            self.settle(&space, &state)?;
         }
         Ok(())
     }
@@ -99,7 +114,7 @@ impl Session {
     pub(super) fn review(&mut self, space: &SpaceId) -> Result<(), SessionError> {
         let state = self.database.space_state(space)?;
         let has_rank = state.membership.rank(&self.config.remote).is_some();
-        if has_rank && self.spaces.announced.insert(*space) {
+        if has_rank && self.announce(*space)? {
             let listing = self.listing(space, &state)?;
             self.send(&Message::Spaces { more: false, listed: vec![listing] });
         }
@@ -108,14 +123,15 @@ impl Session {
 
     /// Brings the exchange of a space in line with the other side's rank and its listing.
     fn settle(&mut self, space: &SpaceId, state: &Arc<SpaceState>) -> Result<(), SessionError> {
+        let tag = self.their_tag(space)?;
         if state.membership.rank(&self.config.remote).is_none() {
             self.spaces.announced.remove(space);
+            self.spaces.tags.remove(&tag);
             if self.exchanges.remove(space).is_some_and(|exchange| exchange.open) {
                 self.event(SessionEvent::SpaceClosed { space: *space });
             }
             return Ok(());
         }
-        let tag = self.their_tag(space)?;
         let open = self.exchanges.get(space).is_some_and(|exchange| exchange.open);
         if let Some(summary) = self.spaces.unmatched.remove(&tag) {
             self.match_listing(space, state, summary, !open)

@@ -25,33 +25,30 @@ fn garbage_at_any_point_ends_the_session_and_harms_nothing() {
 
 #[test]
 fn a_changed_bit_in_any_frame_never_changes_the_state() {
+    let (first, second) = linked(20);
+    let home = first.home_space();
     let mut endings = [0, 0];
-    for bit in 0..120 {
-        let (first, second) = linked(20);
-        let home = first.home_space();
-        first.write(home, "note", "the only truth");
+    for bit in 0..150 {
+        let note = format!("note {bit}");
+        first.write(home, &note, "the only truth");
         let mut pair = Pair::new(&first, &second);
-        let mut frames = 0;
-        for _ in 0..20 {
+        // One bit of the dialer's last frame of one half round trip, before the whole frame or after it.
+        for _ in 0..1 + bit % 5 {
             pair.step();
-            // One bit of one frame of the dialer, chosen by number.
-            if frames == 0 && pair.half_trips == 1 + bit % 6 {
-                if let Some(frame) = pair.dialer.sent.last() {
-                    let mut changed = frame.clone();
-                    let position = (bit * 7919) % (changed.len() * 8);
-                    changed[position / 8] ^= 1 << (position % 8);
-                    pair.acceptor.handle(Input::Frame(changed));
-                    frames += 1;
-                }
-            }
         }
+        let mut changed = pair.dialer.sent.last().unwrap().clone();
+        let position = (bit * 7919) % (changed.len() * 8);
+        changed[position / 8] ^= 1 << (position % 8);
+        pair.acceptor.handle(Input::Frame(changed));
+        pair.drive();
         endings[usize::from(pair.acceptor.closed.is_some())] += 1;
-        assert!(matches!(second.read(home, "note").as_deref(), None | Some("the only truth")));
+        assert!(matches!(second.read(home, &note).as_deref(), None | Some("the only truth")), "bit {bit}");
         drop(pair);
         Pair::new(&first, &second).drive();
-        assert_equal(home, &[&first, &second]);
+        assert_eq!(first.digest(&home).unwrap(), second.digest(&home).unwrap(), "bit {bit}");
     }
-    assert!(endings[1] > 30, "{endings:?}");
+    assert_equal(home, &[&first, &second]);
+    assert!(endings[1] > 60, "{endings:?}");
 }
 
 #[test]
