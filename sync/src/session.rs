@@ -11,7 +11,7 @@ mod receiving;
 mod sending;
 
 #[cfg(test)]
-mod pair;
+pub(crate) mod pair;
 #[cfg(test)]
 mod tests;
 
@@ -176,10 +176,11 @@ impl Session {
 
     /// The next thing to do, if any.
     pub fn poll(&mut self) -> Option<Output> {
-        if self.queue.is_empty() && self.phase == Phase::Ready {
-            if let Err(error) = self.send_next_batch() {
-                self.close(error);
-            }
+        if self.queue.is_empty()
+            && self.phase == Phase::Ready
+            && let Err(error) = self.send_next_batch()
+        {
+            self.close(error);
         }
         let output = self.queue.pop_front()?;
         if let Output::Frame(frame) = &output {
@@ -296,6 +297,11 @@ impl Session {
         Ok(())
     }
 
+    /// Nothing fails silently: the status tells what was wrong last, until all is well again.
+    fn note_error(&self, why: &str) {
+        self.database.update_status(&self.config.remote, |status| status.last_error = Some(why.to_owned()));
+    }
+
     fn channel(&self) -> Result<&Channel, SessionError> {
         self.channel.as_ref().ok_or_else(|| unexpected("before the hello"))
     }
@@ -328,8 +334,7 @@ impl Session {
             why.truncate(longest.unwrap_or(0));
             self.send(&Message::Bye { why });
         }
-        let text = error.to_string();
-        self.database.update_status(&self.config.remote, |status| status.last_error = Some(text));
+        self.note_error(&error.to_string());
         self.phase = Phase::Closed;
         self.queue.push_back(Output::Close(error));
     }

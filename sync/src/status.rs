@@ -22,7 +22,7 @@ pub struct PeerStatus {
     pub connected: bool,
     /// When the peer last had everything this device has in all common spaces, and the reverse, in milliseconds since 1970 UTC.
     pub last_success_ms: Option<i64>,
-    /// Why the last session ended or failed, for people.
+    /// What went wrong last since all was well, for people: why the session ended, or what one side didn't take.
     pub last_error: Option<String>,
     /// Common spaces. Empty when not connected since this database was opened.
     pub spaces: BTreeMap<SpaceId, SpaceStatus>,

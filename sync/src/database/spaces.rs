@@ -63,8 +63,13 @@ impl Database {
     /// # Errors
     /// [`SpaceError::NoIdentity`], [`SpaceError::Invalid`] for the label, [`SpaceError::Write`].
     pub fn new_space(&self, label: &str) -> Result<SpaceId, SpaceError> {
+        let record = self.draft_space(label)?;
+        self.add_space(&self.control(), &record, &[])
+    }
+
+    /// The genesis and the control key of a space that is still to be made.
+    pub(super) fn draft_space(&self, label: &str) -> Result<SpaceRecord, SpaceError> {
         check_label(label)?;
-        let control = self.control();
         let identity = self.identity_record().ok_or(SpaceError::NoIdentity)?;
         let host = &*self.inner.host;
         let recipients = identity.certificates.iter().map(|one| (one.device, one.agreement)).collect();
@@ -85,8 +90,7 @@ impl Database {
             label: SealedNote::seal(host, &key, NotePurpose::Label, label.as_bytes()),
         });
         let control_key = SecretKey::new(*random_secret(host));
-        let record = SpaceRecord { control_key, genesis: genesis.to_bytes(), founded: true };
-        self.add_space(&control, &record, &[])
+        Ok(SpaceRecord { control_key, genesis: genesis.to_bytes(), founded: true })
     }
 
     /// Records a space and begins to follow it. Interrupted in between, opening the database goes on.

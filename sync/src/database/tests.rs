@@ -1,3 +1,168 @@
-//! Databases alone: identities, spaces, members, tickets, and what survives a restart.
+//! The database with nobody to talk to.
 
+use std::path::Path;
 
+use tidewater_engine::space::Rank;
+use tidewater_engine::store::{Location, OpenError, Store};
+
+use super::records::{self, SpaceRecord};
+use super::{CreateOptions, Database, DatabaseError, OpenOptions, SpaceError};
+use crate::codec::Codec;
+use crate::session::pair::Replica;
+use crate::simulation::{Person, SimulatedHost};
+use crate::space::SpaceGenesis;
+
+fn options(seed: u64) -> OpenOptions {
+    OpenOptions { host: SimulatedHost::new(seed), mirror: None, cache_bytes: 1 << 20 }
+}
+
+fn create(path: &Path) -> Database {
+    let options = CreateOptions { open: options(1), identity: Some("Ada".into()), home: true };
+    Database::create(Location::File(path.to_owned()), options).unwrap()
+}
+
+fn open(path: &Path) -> Result<Database, DatabaseError> {
+    Database::open(Location::File(path.to_owned()), options(2))
+}
+
+#[test]
+fn identity_spaces_members_and_keys_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ada.tide");
+    let before = create(&path);
+    let ben = Person::new(9, "Ben");
+    before.grant(&before.home().unwrap(), &ben.card(), Rank::Writer).unwrap();
+    let home = before.home().unwrap();
+    let facts = |database: &Database| {
+        let state = database.effective(&home).unwrap();
+        let members = database.members(&home).unwrap();
+        (database.device(), database.identity(), database.spaces_info().unwrap(), members, state.write_epoch)
+    };
+    let then = facts(&before);
+    assert_eq!(then.2[0].label, "home");
+    drop(before);
+    let after = open(&path).unwrap();
+    assert_eq!(facts(&after), then);
+    after.rotate(&home).unwrap();
+    after.rename_space(&home, "renamed").unwrap();
+    assert_eq!(after.spaces_info().unwrap()[0].label, "renamed");
+}
+
+#[test]
+fn a_space_that_was_recorded_before_the_process_died_is_made_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ada.tide");
+    let database = create(&path);
+    let draft: SpaceRecord = database.draft_space("interrupted").unwrap();
+    let space = SpaceGenesis::space_of(&draft.genesis);
+    database.set_local(&[(&records::space(&space), Some(&draft.to_bytes()))]).unwrap();
+    drop(database);
+    let database = open(&path).unwrap();
+    let info = database.spaces_info().unwrap();
+    assert_eq!(info.iter().find(|info| info.space == space).unwrap().label, "interrupted");
+    assert_eq!(database.control_commits(&space).unwrap().len(), 1, "the genesis is said once");
+    drop(database);
+    assert_eq!(open(&path).unwrap().control_commits(&space).unwrap().len(), 1);
+}
+
+#[test]
+fn creating_and_opening_say_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ada.tide");
+    assert!(matches!(open(&path), Err(DatabaseError::Open(OpenError::NotFound { .. }))));
+    let nobody = CreateOptions { open: options(1), identity: None, home: true };
+    let refused = Database::create(Location::File(path.clone()), nobody);
+    assert!(matches!(refused, Err(DatabaseError::Space(SpaceError::NoIdentity))));
+    let nameless = CreateOptions { open: options(1), identity: Some(String::new()), home: false };
+    let refused = Database::create(Location::File(path.clone()), nameless);
+    assert!(matches!(refused, Err(DatabaseError::Space(SpaceError::Invalid { .. }))));
+    assert!(!path.exists(), "nothing was made");
+    drop(create(&path));
+    let again = CreateOptions { open: options(1), identity: None, home: false };
+    let refused = Database::create(Location::File(path), again);
+    assert!(matches!(refused, Err(DatabaseError::Open(OpenError::Exists { .. }))));
+}
+
+#[test]
+fn records_that_cant_be_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["identity", "device"] {
+        let path = folder.path().join(name);
+        let database = create(&path);
+        database.set_local(&[(name, Some(b"garbage"))]).unwrap();
+        drop(database);
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn an_identity_is_made_once() {
+    let blank = Replica::blank(1);
+    assert!(matches!(blank.new_space("x"), Err(SpaceError::NoIdentity)));
+    assert!(matches!(blank.card(), Err(SpaceError::NoIdentity)));
+    let identity = blank.create_identity("Ada").unwrap();
+    assert_eq!(blank.identity(), Some(identity));
+    assert_eq!(blank.card().unwrap().identity(), identity);
+    assert!(matches!(blank.create_identity("Eve"), Err(SpaceError::HasIdentity { .. })));
+    blank.new_space("x").unwrap();
+}
+
+#[test]
+fn what_the_rank_does_not_allow_is_refused_with_what_is_needed() {
+    let ada = Replica::person(1, "Ada");
+    let home = ada.home_space();
+    let (ben, eve) = (Person::new(2, "Ben"), Person::new(3, "Eve"));
+    assert!(matches!(ada.grant(&home, &ben.card(), Rank::Owner), Err(SpaceError::NotBelow { .. })));
+    ada.grant(&home, &ben.card(), Rank::Admin).unwrap();
+    assert!(matches!(ada.revoke(&home, &eve.id()), Err(SpaceError::NoMember { .. })));
+    assert!(matches!(ada.revoke(&home, &ada.identity().unwrap()), Err(SpaceError::NotBelow { .. })));
+    ada.revoke(&home, &ben.id()).unwrap();
+    assert!(matches!(ada.revoke(&home, &ben.id()), Err(SpaceError::NoMember { .. })));
+    let mut forged = ben.card();
+    forged.genesis = eve.genesis;
+    assert!(matches!(ada.grant(&home, &forged, Rank::Reader), Err(SpaceError::Card(_))));
+    let nowhere = tidewater_engine::id::SpaceId([0; 32]);
+    assert!(matches!(ada.members(&nowhere), Err(SpaceError::UnknownSpace { .. })));
+    assert!(matches!(ada.rename_space(&home, &"x".repeat(201)), Err(SpaceError::Invalid { .. })));
+}
+
+#[test]
+fn granting_again_says_nothing_new_and_a_higher_rank_counts() {
+    let ada = Replica::person(1, "Ada");
+    let home = ada.home_space();
+    let ben = Person::new(2, "Ben");
+    let commits = |store: &Store| store.control_commits(&home).unwrap().len();
+    ada.grant(&home, &ben.card(), Rank::Writer).unwrap();
+    let before = commits(&ada);
+    ada.grant(&home, &ben.card(), Rank::Reader).unwrap();
+    assert_eq!(commits(&ada), before);
+    ada.grant(&home, &ben.card(), Rank::Admin).unwrap();
+    assert_eq!(ada.members(&home).unwrap()[1].rank, Rank::Admin);
+}
+
+#[test]
+fn peers_are_remembered_newest_address_first_and_within_bounds() {
+    let ada = Replica::person(1, "Ada");
+    let device = Person::new(2, "Ben").devices[0].0.device();
+    for number in 0..super::MAX_PEER_ADDRESSES + 5 {
+        ada.remember_peer(&device, &[format!("memory:{number}"), "x".repeat(1000)]).unwrap();
+    }
+    ada.remember_peer(&device, &["memory:7".into()]).unwrap();
+    let peers = ada.peers().unwrap();
+    assert_eq!(peers.len(), 1);
+    assert_eq!(peers[0].addresses.len(), super::MAX_PEER_ADDRESSES);
+    assert_eq!(&peers[0].addresses[..2], ["memory:7", "memory:20"]);
+    ada.report_failure(&device, "nobody answers");
+    assert_eq!(ada.status().peers[&device].last_error.as_deref(), Some("nobody answers"));
+    ada.forget_peer(&device).unwrap();
+    assert!(ada.peers().unwrap().is_empty() && ada.status().peers.is_empty());
+}
+
+#[test]
+fn no_secret_shows_in_what_is_printed() {
+    let ada = Replica::person(1, "Ada");
+    let shown = format!("{:?} {:?}", ada.database, ada.device_key());
+    let secret: String = ada.device_key().expose_seed().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(!shown.contains(&secret) && !shown.contains(&secret[..16]));
+}

@@ -84,11 +84,11 @@ impl Evaluation<'_> {
     fn decide(&mut self, acting: &[usize], level: Rank) {
         for &number in acting {
             self.authority[number] = Some(level);
-            if let Ok(ControlOperation::Grant(grant)) = self.history.operation(number) {
-                if grant.rank < level {
-                    let grant = (grant.genesis.id(), EffectiveGrant { rank: grant.rank, commit: number });
-                    self.grants.entry(grant.0).or_default().push(grant.1);
-                }
+            if let Ok(ControlOperation::Grant(grant)) = self.history.operation(number)
+                && grant.rank < level
+            {
+                let (identity, grant) = (grant.genesis.id(), EffectiveGrant { rank: grant.rank, commit: number });
+                self.grants.entry(identity).or_default().push(grant);
             }
         }
         // All revocations of a level are judged before any of them counts: equals don't act on each other.

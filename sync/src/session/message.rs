@@ -90,6 +90,22 @@ pub(super) enum BatchVerdict {
     Full,
     /// The receiver doesn't know of any authority of the writer.
     Unknown,
+    /// The receiver's software is too old for an entry.
+    Newer,
+}
+
+impl BatchVerdict {
+    /// For people on the sending side. `None`: nothing is wrong.
+    pub(super) fn explain(self) -> Option<&'static str> {
+        match self {
+            Self::Taken => None,
+            Self::Gap => Some("it holds less of the log than it said"),
+            Self::Fork => Some("it holds another branch of the log"),
+            Self::Full => Some("too much waits there for something else already"),
+            Self::Unknown => Some("it knows of no right of the writer to write"),
+            Self::Newer => Some("its software is too old; upgrade it"),
+        }
+    }
 }
 
 impl Message {
@@ -325,6 +341,7 @@ impl Codec for BatchVerdict {
             2 => Ok(Self::Fork),
             3 => Ok(Self::Full),
             4 => Ok(Self::Unknown),
+            5 => Ok(Self::Newer),
             _ => Err(Malformed("no such verdict")),
         }
     }

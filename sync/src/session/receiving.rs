@@ -17,8 +17,11 @@ use crate::database::{ReceiveFailure, SpaceState};
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
     staged: Option<(BatchPart, usize)>,
-    vectors: Option<(SpaceId, Vec<(Plane, WriterId, Prefix)>)>,
+    vectors: Option<(SpaceId, Logs)>,
 }
+
+/// The logs of a space, of both planes.
+type Logs = Vec<(Plane, WriterId, Prefix)>;
 
 impl Receiving {
     pub(super) fn is_staging(&self) -> bool {
@@ -87,7 +90,7 @@ impl Session {
         space: &SpaceId,
         state: &SpaceState,
         plane: Plane,
-        theirs: &[(Plane, WriterId, Prefix)],
+        theirs: &Logs,
     ) -> Result<(), SessionError> {
         let ours = effective_vector(&self.database, &state.table, space, plane)?;
         for (_, writer, prefix) in theirs.iter().filter(|(of, _, _)| *of == plane) {
@@ -158,6 +161,7 @@ impl Session {
     }
 
     fn judge(&mut self, batch: &LogBatch, error: ReceiveError) -> Result<BatchVerdict, SessionError> {
+        self.note_error(&error.to_string());
         match error {
             ReceiveError::Gap { .. } => {
                 if self.exchanges.get(&batch.space).is_some_and(|exchange| exchange.open) {
@@ -172,6 +176,7 @@ impl Session {
                 Ok(BatchVerdict::Fork)
             }
             ReceiveError::ParkingFull { .. } => Ok(BatchVerdict::Full),
+            ReceiveError::Newer { .. } => Ok(BatchVerdict::Newer),
             ReceiveError::UnknownSpace { .. } => Ok(BatchVerdict::Unknown),
             ReceiveError::Invalid { why, .. } => {
                 Err(SessionError::Protocol { why: format!("an invalid batch: {why}") })

@@ -82,6 +82,9 @@ impl Session {
         };
         self.in_flight_bytes -= sent.bytes;
         let Some(length) = sent.length else { return Ok(()) };
+        if let Some(why) = verdict.explain() {
+            self.note_error(&format!("the peer didn't take entries of {}: {why}", sent.writer));
+        }
         let Some(exchange) = self.exchanges.get_mut(&sent.space) else { return Ok(()) };
         exchange.note_verdict(sent.plane, sent.writer, length, verdict);
         if verdict == BatchVerdict::Fork && exchange.mark_forked(sent.plane, sent.writer) {
@@ -108,6 +111,7 @@ impl Session {
             peer.spaces.insert(*space, status);
             if all_equal {
                 peer.last_success_ms = Some(now_ms);
+                peer.last_error = None;
             }
         });
         if news {

@@ -1,5 +1,9 @@
 //! Two devices of one person: everything reaches both, whatever happens in between.
 
+use tidewater_engine::log::Plane;
+use tidewater_engine::store::{Durability, Transaction, WriteError};
+use tidewater_engine::value::Fields;
+
 use super::super::pair::{Pair, Replica, assert_equal, link, linked};
 use super::super::{Input, SessionEvent};
 
@@ -150,6 +154,29 @@ fn a_slow_peer_bounds_what_is_in_flight() {
     pair.drive();
     assert!(pair.dialer.sent_bytes() > 5 << 20, "there was more to send");
     assert_equal(home, &[&first, &second]);
+}
+
+#[test]
+fn thousands_of_small_commits_travel_together() {
+    let (first, second) = linked(65);
+    let home = first.home_space();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    for number in 0..2_500 {
+        let body = |transaction: &mut Transaction<'_>| -> Result<(), WriteError> {
+            transaction.in_space(home)?;
+            transaction.insert("notes", Some(&number.to_string()), Fields::new()).map(|_| ())
+        };
+        first.transaction(Durability::Buffered, body).unwrap();
+    }
+    pair.drive();
+    assert_eq!(second.vector(&home, Plane::Data).unwrap().total(), 0, "what isn't durable doesn't leave");
+    first.flush().unwrap();
+    pair.drive();
+    assert_eq!(second.vector(&home, Plane::Data).unwrap().total(), 2_500);
+    assert_equal(home, &[&first, &second]);
+    let batches = pair.dialer.sent.iter().filter(|frame| frame[0] == 8).count();
+    assert!(batches < 10, "{batches} batches");
 }
 
 #[test]

@@ -246,6 +246,29 @@ fn a_grant_beside_a_rotation_is_repaired() {
     assert_equal(home, &[&ada, &ben, &cid]);
 }
 
-pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+#[test]
+fn two_removals_beside_each_other_leave_an_epoch_to_write_with() {
+    let people: Vec<Replica> =
+        ["Ada", "Ben", "Cid", "Dora"].iter().zip(1..).map(|(name, seed)| Replica::person(seed, name)).collect();
+    let [ada, ben, cid, dora] = &people[..] else { unreachable!() };
+    let home = ada.home_space();
+    join(ada, ben, Rank::Admin);
+    join(ada, cid, Rank::Writer);
+    join(ada, dora, Rank::Writer);
+    Pair::new(ben, ada).drive();
+    // Each of the two new epochs was given to the one whom the other removal removes.
+    ada.revoke(&home, &cid.identity().unwrap()).unwrap();
+    ben.revoke(&home, &dora.identity().unwrap()).unwrap();
+    Pair::new(ben, ada).drive();
+    let (for_ada, for_ben) = (ada.effective(&home).unwrap(), ben.effective(&home).unwrap());
+    assert!(for_ada.write_epoch.is_some());
+    assert_eq!(for_ada.write_epoch, for_ben.write_epoch);
+    ada.write(home, "note", "for those who stay");
+    Pair::new(ben, ada).drive();
+    assert_eq!(ben.read(home, "note").as_deref(), Some("for those who stay"));
+    assert_equal(home, &[ada, ben]);
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
