@@ -27,6 +27,8 @@ pub struct Summary {
     pub max_op: u64,
     /// The changes it was made on top of.
     pub deps: Vec<ChangeHash>,
+    /// The earlier generations whose changes or operations it builds on, ascending.
+    pub reaches: Vec<u64>,
     /// Of a text's change, the column that tells insertions from deletions.
     pub(super) inserts: Vec<u8>,
 }

@@ -85,7 +85,8 @@ impl RichCell {
         Self::over(kind, document, seen)
     }
 
-    /// Loads the union of `chain`: the generations that are shown as one, oldest first. Edits go to the last.
+    /// Loads the union of `chain`: the generations that are shown as one, and those that [`rows::reaches`] adds, oldest
+    /// first. Edits go to the last.
     ///
     /// # Errors
     /// [`RichError::Read`] when rows are damaged, [`RichError::Unavailable`] when automerge fails or the cell is too
@@ -362,6 +363,13 @@ impl RichCell {
             start_op: change.start_op().get(),
             max_op: change.max_op(),
             deps: change.deps().to_vec(),
+            reaches: self
+                .seen
+                .split_last()
+                .map_or(&[][..], |(_, earlier)| earlier)
+                .iter()
+                .map(|seen| seen.generation)
+                .collect(),
             inserts: if self.kind == FieldKind::Text { inserts_column(&bytes)? } else { Vec::new() },
         };
         if let Some(last) = self.seen.last_mut() {

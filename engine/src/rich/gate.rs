@@ -102,25 +102,25 @@ impl<E: Into<Malformed>> From<E> for Stop {
 
 /// Decides about `bytes`, a change of the cell `name` that came in `origin`.
 ///
-/// `chain` are the generations that the commit's causal past shows as one with the cell's own, oldest first, the
-/// cell's own last. Every commit in that past must be in the rows.
+/// `generations` are the rows of the same field and kind in every generation of the document up to the cell's own,
+/// oldest first, the cell's own last. Every commit in the causal past must be in the rows.
 ///
 /// # Errors
 /// As the storage. Whether the change is well-formed is the inner result.
 pub fn check(
     name: &CellName,
-    chain: &[Generation<'_>],
+    generations: &[Generation<'_>],
     origin: Origin<'_>,
     bytes: &[u8],
 ) -> Result<Result<Summary, Malformed>, ReadError> {
-    match decide(name, chain, origin, bytes) {
+    match decide(name, generations, origin, bytes) {
         Ok(summary) => Ok(Ok(summary)),
         Err(Stop::Malformed(malformed)) => Ok(Err(malformed)),
         Err(Stop::Read(error)) => Err(error),
     }
 }
 
-fn decide(name: &CellName, chain: &[Generation<'_>], origin: Origin<'_>, bytes: &[u8]) -> Result<Summary, Stop> {
+fn decide(name: &CellName, generations: &[Generation<'_>], origin: Origin<'_>, bytes: &[u8]) -> Result<Summary, Stop> {
     let frame = Frame::parse(bytes)?;
     if frame.time != 0 || !frame.message.is_empty() || !frame.extra.is_empty() {
         return Err(Malformed::Extras.into());
@@ -131,7 +131,7 @@ fn decide(name: &CellName, chain: &[Generation<'_>], origin: Origin<'_>, bytes: 
     if frame.deps.is_empty() || !frame.deps.is_sorted_by(|a, b| a < b) {
         return Err(Malformed::DepsOrder.into());
     }
-    let previous = previous(chain, &frame.actor)?;
+    let previous = previous(generations, &frame.actor)?;
     let expected = previous.as_ref().map_or(1, |entry| entry.seq + 1);
     if frame.seq != expected {
         return Err(Malformed::Seq { expected, found: frame.seq }.into());
@@ -139,7 +139,7 @@ fn decide(name: &CellName, chain: &[Generation<'_>], origin: Origin<'_>, bytes: 
     if previous.is_some_and(|previous| !frame.deps.contains(&previous.hash)) {
         return Err(Malformed::DepsWithoutPrevious.into());
     }
-    let mut past = Past::new(name.kind, chain, origin, &frame);
+    let mut past = Past::new(name.kind, generations, origin, &frame);
     let mut top = 0;
     for dep in &frame.deps {
         top = top.max(past.max_op(dep)?);
@@ -158,6 +158,7 @@ fn decide(name: &CellName, chain: &[Generation<'_>], origin: Origin<'_>, bytes: 
     if max_op > MAX_COUNTER {
         return Err(Malformed::Counter.into());
     }
+    let reaches = past.reaches();
     Ok(Summary {
         hash: frame.hash,
         actor: frame.actor,
@@ -165,13 +166,14 @@ fn decide(name: &CellName, chain: &[Generation<'_>], origin: Origin<'_>, bytes: 
         start_op: frame.start_op,
         max_op,
         deps: frame.deps,
+        reaches,
         inserts,
     })
 }
 
 /// The actor's last change. It is in the cell's own generation, since actors bind the generation.
-fn previous(chain: &[Generation<'_>], actor: &ActorId) -> Result<Option<Entry>, Stop> {
-    let Some(own) = chain.last() else { return Ok(None) };
+fn previous(generations: &[Generation<'_>], actor: &ActorId) -> Result<Option<Entry>, Stop> {
+    let Some(own) = generations.last() else { return Ok(None) };
     let slot = rows::slot(own.rows, actor).map_err(Stop::Read)?;
     slot.map_or(Ok(None), |slot| rows::last_of(own.rows, slot, u64::MAX).map_err(Stop::Read))
 }

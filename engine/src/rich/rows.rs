@@ -9,6 +9,7 @@
 //! | `04` actor | the actor's slot |
 //! | `05` slot (u32 BE) | the actor's writer |
 //! | `06` | the snapshot: a saved automerge document and what it covers; a cache that may be dropped at any time |
+//! | `07` | the earlier generations that the changes build on; absent when there are none |
 
 mod overlay;
 
@@ -29,6 +30,7 @@ const ENTRY: u8 = 0x03;
 const ACTOR: u8 = 0x04;
 const WRITER: u8 = 0x05;
 const SNAPSHOT: u8 = 0x06;
+const REACHES: u8 = 0x07;
 
 /// How much has to be replayed before a snapshot is worth its writing, in operations and changes.
 const MIN_SNAPSHOT_WORK: u64 = 2_048;
@@ -200,12 +202,45 @@ pub fn record(
     entry.extend_from_slice(&change.inserts);
     rows.put(&entry_key(slot, change.start_op), &entry)?;
 
+    add_reaches(rows, &change.reaches)?;
     state.changes += 1;
     state.operations += change.max_op + 1 - change.start_op;
     state.bytes += bytes.len() as u64;
     state.version = state.version.after(&change.hash);
     put_state(rows, &state)?;
     Ok(state)
+}
+
+/// The earlier generations that the changes of this one build on, ascending. Honest ones build only on generations that
+/// theirs continues; whoever shows the cell shows these with it, so that nobody's changes ever lack what they need.
+///
+/// # Errors
+/// As the storage; [`ReadError::Damaged`] when the row does not decode.
+pub fn reaches(rows: &dyn Rows) -> Result<Vec<u64>, ReadError> {
+    let Some(bytes) = rows.get(&[REACHES])? else { return Ok(Vec::new()) };
+    let mut reader = Reader::new(&bytes);
+    let mut reaches = Vec::new();
+    while !reader.is_empty() {
+        reaches.push(reader.varint().map_err(|error| damaged("reaches", &error))?);
+    }
+    Ok(reaches)
+}
+
+fn add_reaches(rows: &mut dyn RowsMut, new: &[u64]) -> Result<(), WriteError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut reaches = self::reaches(rows)?;
+    let before = reaches.len();
+    reaches.extend(new);
+    reaches.sort_unstable();
+    reaches.dedup();
+    if reaches.len() > before {
+        let mut bytes = Vec::new();
+        reaches.iter().for_each(|generation| put_varint(&mut bytes, *generation));
+        rows.put(&[REACHES], &bytes)?;
+    }
+    Ok(())
 }
 
 /// Visits the cell's changes from number `first` on, in the order in which they were applied.

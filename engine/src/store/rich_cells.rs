@@ -14,7 +14,7 @@ use super::{ReadError, WriteError};
 use crate::id::DocumentId;
 use crate::operation::FieldKind;
 use crate::rich::document::Generation;
-use crate::rich::rows::{Rows, RowsMut, Visit};
+use crate::rich::rows::{self, Rows, RowsMut, Visit};
 use crate::rich::{Cache, CellName, RichCell, RichError};
 use crate::value::Value;
 
@@ -126,17 +126,55 @@ impl<T: Tables> StoredCells<'_, T> {
         CellRows { table: self.tables.rich(), prefix }
     }
 
-    /// Does something with the rows of every generation of a chain.
+    /// Does something with the rows of every generation of a chain, and of those that their changes build on.
     pub fn with_chain<O>(
         &self,
         field: u32,
         kind: FieldKind,
         chain: &[u64],
         work: impl FnOnce(&[Generation<'_>]) -> O,
-    ) -> O {
-        let rows: Vec<_> = chain.iter().map(|number| self.rows(field, kind, *number)).collect();
+    ) -> Result<O, ReadError> {
+        let mut numbers = chain.to_vec();
+        let mut next = 0;
+        while let Some(number) = numbers.get(next).copied() {
+            next += 1;
+            // Nothing comes before the first generation, so most documents need no look.
+            let reaches = if number > 1 { rows::reaches(&self.rows(field, kind, number))? } else { Vec::new() };
+            for reached in reaches {
+                if !numbers.contains(&reached) {
+                    numbers.push(reached);
+                }
+            }
+        }
+        numbers.sort_unstable();
+        Ok(self.with(field, kind, &numbers, work))
+    }
+
+    /// Does something with the rows of `generation` and of every earlier one that has any.
+    pub fn with_earlier<O>(
+        &self,
+        field: u32,
+        kind: FieldKind,
+        generation: u64,
+        work: impl FnOnce(&[Generation<'_>]) -> O,
+    ) -> Result<O, ReadError> {
+        let mut numbers = vec![generation];
+        while let Some(earlier) = numbers.last().copied().filter(|number| *number > 1) {
+            let document = cells_prefix(self.collection, self.space.slot, self.id);
+            let first = cell_prefix(document.clone(), field, kind, 0);
+            let end = cell_prefix(document, field, kind, earlier);
+            let Some(row) = self.tables.rich().range(&first[..]..&end[..])?.next_back() else { break };
+            let number = row?.key()[first.len() - 8..].first_chunk().map(|number| u64::from_be_bytes(*number));
+            numbers.push(number.ok_or_else(|| super::tables::damaged("rich", &first))?);
+        }
+        numbers.reverse();
+        Ok(self.with(field, kind, &numbers, work))
+    }
+
+    fn with<O>(&self, field: u32, kind: FieldKind, numbers: &[u64], work: impl FnOnce(&[Generation<'_>]) -> O) -> O {
+        let rows: Vec<_> = numbers.iter().map(|number| self.rows(field, kind, *number)).collect();
         let generations: Vec<Generation<'_>> =
-            chain.iter().zip(&rows).map(|(number, rows)| Generation { number: *number, rows }).collect();
+            numbers.iter().zip(&rows).map(|(number, rows)| Generation { number: *number, rows }).collect();
         work(&generations)
     }
 
@@ -160,7 +198,7 @@ impl<T: Tables> StoredCells<'_, T> {
                 Some(cell) => Ok(cell),
                 None => RichCell::load(kind, generations),
             }
-        })
+        })?
     }
 
     fn unavailable(&self, field: u32, error: RichError) -> ReadError {
@@ -193,7 +231,7 @@ impl<T: Tables> RichReader for StoredCells<'_, T> {
                 }
             };
             content(&cell, kind).map_err(|error| self.unavailable(field, error))
-        })
+        })?
     }
 }
 

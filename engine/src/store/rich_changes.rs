@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use super::apply::Run;
 use super::group::Work;
-use super::records::{document_key, load_state};
 use super::rich_cells::{CellRowsMut, StoredCells};
 use super::state::SpaceState;
 use super::{ReadError, WriteError};
-use crate::document::state::DocumentState;
 use crate::id::WriterId;
 use crate::log::Plane;
 use crate::operation::{Action, FieldKind, FieldOp, Operation};
@@ -57,13 +55,13 @@ pub(crate) fn check(
             if changes.iter().find(same).is_some() {
                 return Ok(Err(format!("{}: two changes of one field in one commit", at())));
             }
-            let chain = chain_of(work, space, collection, operation)?;
             let past = |other: &WriterId, sequence: u64| saw(space, writer, run, other) > sequence;
             let stored = stored_cells(work, space, collection, operation.id.as_str());
             let cell = stored.cell_name(field, kind, operation.generation)?;
             let origin = Origin { writer, past: &past };
-            let checked =
-                stored.with_chain(field, kind, &chain, |generations| gate::check(&cell, generations, origin, bytes))?;
+            let checked = stored.with_earlier(field, kind, operation.generation, |generations| {
+                gate::check(&cell, generations, origin, bytes)
+            })??;
             match checked {
                 Ok(summary) => changes.push(Change {
                     collection,
@@ -89,18 +87,6 @@ fn saw(space: &SpaceState, writer: &WriterId, run: &Run, other: &WriterId) -> u6
         space.log(Plane::Data, writer)?.past.get(&slot).copied()
     };
     named.map(|(_, prefix)| prefix.length).or_else(before).unwrap_or(0)
-}
-
-/// The generations that show as one with the operation's, oldest first, its own last.
-fn chain_of(
-    work: &Work<'_>,
-    space: &SpaceState,
-    collection: u32,
-    operation: &Operation,
-) -> Result<Vec<u64>, ReadError> {
-    let key = document_key(collection, space.slot, operation.id.as_str());
-    let state = load_state(&work.tables, &key)?.unwrap_or_else(DocumentState::default);
-    Ok(state.chain(operation.generation))
 }
 
 fn stored_cells<'w>(
@@ -150,7 +136,7 @@ pub(crate) fn record(
     if state.snapshot_due() && chain.last() == Some(&change.generation) {
         if loaded.is_none() {
             let stored = stored_cells(work, space, change.collection, &change.id);
-            loaded = stored.with_chain(field, kind, chain, |generations| RichCell::load(kind, generations)).ok();
+            loaded = stored.with_chain(field, kind, chain, |generations| RichCell::load(kind, generations))?.ok();
         }
         let mut rows = CellRowsMut::new(
             &mut work.tables,
@@ -183,6 +169,6 @@ fn cached(work: &Work<'_>, space: &SpaceState, chain: &[u64], change: &Change) -
     let stored = stored_cells(work, space, change.collection, &change.id);
     let newest = chain.last().copied().unwrap_or(change.generation);
     let name = stored.cell_name(change.field, change.kind, newest)?;
-    let version = stored.with_chain(change.field, change.kind, chain, RichCell::version_of)?;
+    let version = stored.with_chain(change.field, change.kind, chain, RichCell::version_of)??;
     Ok(work.inner.cells.take(&name, version))
 }

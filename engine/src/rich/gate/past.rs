@@ -1,6 +1,6 @@
 //! What a change may refer to: the operations before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::{ActorId, ChangeHash};
 
@@ -17,7 +17,8 @@ use crate::rich::rows::{self, damaged};
 /// The operations that a change may refer to, found through the rows of its cell and of the generations it continues.
 pub(super) struct Past<'a> {
     kind: FieldKind,
-    chain: &'a [Generation<'a>],
+    /// Up to the change's own, which is the last.
+    generations: &'a [Generation<'a>],
     origin: Origin<'a>,
     /// The change's own actor, the others it lists, then those that earlier changes name.
     pub actors: Vec<ActorId>,
@@ -26,6 +27,8 @@ pub(super) struct Past<'a> {
     homes: Vec<Option<Home>>,
     /// Changes by actor and first counter.
     met: BTreeMap<(u32, u64), Met>,
+    /// The earlier generations in which something was found.
+    reached: BTreeSet<u64>,
 }
 
 /// Where an actor's changes are.
@@ -55,7 +58,7 @@ pub(super) enum Place {
     Here(u64),
     /// In an earlier change.
     Earlier {
-        /// The place of its generation in the chain.
+        /// The place of its generation.
         generation: usize,
         /// The change's number there.
         number: u64,
@@ -67,10 +70,11 @@ pub(super) enum Place {
 }
 
 impl<'a> Past<'a> {
-    pub fn new(kind: FieldKind, chain: &'a [Generation<'a>], origin: Origin<'a>, frame: &Frame<'_>) -> Self {
+    pub fn new(kind: FieldKind, generations: &'a [Generation<'a>], origin: Origin<'a>, frame: &Frame<'_>) -> Self {
         let actors: Vec<_> = [&frame.actor].into_iter().chain(&frame.other_actors).cloned().collect();
         let homes = vec![None; actors.len()];
-        Self { kind, chain, origin, actors, start_op: frame.start_op, homes, met: BTreeMap::new() }
+        let (met, reached) = (BTreeMap::new(), BTreeSet::new());
+        Self { kind, generations, origin, actors, start_op: frame.start_op, homes, met, reached }
     }
 
     /// The place of `actor` in `actors`, which grows by those that only earlier changes name.
@@ -84,18 +88,18 @@ impl<'a> Past<'a> {
     }
 
     /// The last counter of a dependency.
-    pub fn max_op(&self, dep: &ChangeHash) -> Result<u64, Stop> {
+    pub fn max_op(&mut self, dep: &ChangeHash) -> Result<u64, Stop> {
         if *dep == genesis::hash(self.kind) {
             return Ok(1);
         }
-        for generation in self.chain.iter().rev() {
+        for generation in self.generations.iter().rev() {
             let Some((slot, entry)) = rows::by_hash(generation.rows, dep).map_err(Stop::Read)? else { continue };
             let writer = rows::writer(generation.rows, slot).map_err(Stop::Read)?;
-            return if self.seen(&writer, entry.sequence) {
-                Ok(entry.max_op)
-            } else {
-                Err(Malformed::UnseenDep(*dep).into())
-            };
+            if !self.seen(&writer, entry.sequence) {
+                return Err(Malformed::UnseenDep(*dep).into());
+            }
+            self.reached.insert(generation.number);
+            return Ok(entry.max_op);
         }
         Err(Malformed::UnknownDep(*dep).into())
     }
@@ -137,12 +141,13 @@ impl<'a> Past<'a> {
     /// Looks up the change that holds `id`. Returns its first counter.
     fn meet(&mut self, id: Id, at: u64) -> Result<u64, Stop> {
         let home = self.home(id, at)?;
-        let rows = self.chain[home.generation].rows;
+        let Generation { number, rows } = self.generations[home.generation];
         let entry = rows::last_of(rows, home.slot, id.counter).map_err(Stop::Read)?;
         let entry = entry.filter(|entry| entry.max_op >= id.counter).ok_or_else(|| missing(at))?;
         if !self.seen(&home.writer, entry.sequence) {
             return Err(missing(at));
         }
+        self.reached.insert(number);
         let inserts = boolean_runs(&entry.inserts).map_err(|error| Stop::Read(damaged("entry", &error)))?;
         let met = Met { generation: home.generation, number: entry.number, max_op: entry.max_op, inserts };
         self.met.insert((id.actor, entry.start_op), met);
@@ -153,7 +158,7 @@ impl<'a> Past<'a> {
         if let Some(home) = self.homes[id.actor as usize] {
             return Ok(home);
         }
-        for (generation, each) in self.chain.iter().enumerate().rev() {
+        for (generation, each) in self.generations.iter().enumerate().rev() {
             if let Some(slot) = rows::slot(each.rows, &self.actors[id.actor as usize]).map_err(Stop::Read)? {
                 let writer = rows::writer(each.rows, slot).map_err(Stop::Read)?;
                 let home = Home { generation, slot, writer };
@@ -168,9 +173,15 @@ impl<'a> Past<'a> {
         writer == self.origin.writer || (self.origin.past)(writer, sequence)
     }
 
+    /// The earlier generations in which something was found, ascending.
+    pub fn reaches(&self) -> Vec<u64> {
+        let own = self.generations.last().map(|own| own.number);
+        self.reached.iter().copied().filter(|number| Some(*number) != own).collect()
+    }
+
     /// The bytes of an earlier change.
     pub fn change(&self, generation: usize, number: u64) -> Result<Vec<u8>, Stop> {
-        rows::change(self.chain[generation].rows, number).map_err(Stop::Read)
+        rows::change(self.generations[generation].rows, number).map_err(Stop::Read)
     }
 }
 

@@ -1,9 +1,12 @@
 //! Bytes that are mutated at random, and changes that pass the gate though no honest writer makes them.
 
-use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::{ActorId, Change, ObjType};
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
-use super::forge::{bent, op, put, root_object, with_checksum};
+use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
+use automerge::{ActorId, Change, ChangeHash, ObjType};
+
+use super::forge::{bent, genesis_hash, op, put, root_object, with_checksum};
 use super::world::{Commit, Replica, name, writer_id};
 use crate::operation::FieldKind;
 use crate::rich::actor_id;
@@ -14,7 +17,7 @@ use crate::value::sample::Sampler;
 /// Mutations of each honest change.
 const MUTATIONS: usize = 3_000;
 /// Histories of dishonest changes, of each kind.
-const HISTORIES: u64 = 12;
+const HISTORIES: u64 = 16;
 
 fn honest(kind: FieldKind) -> (Replica, Commit) {
     let (mut first, mut second, mut judge) = (Replica::new(kind, 0), Replica::new(kind, 1), Replica::new(kind, 2));
@@ -173,6 +176,8 @@ fn dishonest_changes_that_pass_the_gate_converge() {
         let mut random = Sampler::new(seed);
         let mut log: Vec<Commit> = Vec::new();
         let mut known: Vec<Known> = Vec::new();
+        let mut last_of_writer: [Option<ChangeHash>; 3] = [None; 3];
+        let mut max_ops: BTreeMap<ChangeHash, u64> = BTreeMap::new();
         let mut writers: Vec<Replica> = (0..3).map(|writer| Replica::new(kind, writer)).collect();
         for round in 0..24 {
             let at = random.below(3);
@@ -188,16 +193,33 @@ fn dishonest_changes_that_pass_the_gate_converge() {
                 _ => cell.put(&[], &Value::Timestamp(round)).unwrap(),
             });
             let frame = frame.unwrap();
-            let start_op = Change::from_bytes(frame.bytes.clone()).unwrap().start_op().get();
+            let honest = Change::from_bytes(frame.bytes.clone()).unwrap();
+            // Sometimes it does not say all that it depends on, and its counters start lower.
+            let previous = last_of_writer[at];
+            let deps: Vec<ChangeHash> = honest.deps().to_vec();
+            let kept = |dep: &ChangeHash, random: &mut Sampler| previous == Some(*dep) || random.below(2) == 0;
+            let mut deps: Vec<ChangeHash> = match random.below(3) {
+                0 => deps.into_iter().filter(|dep| kept(dep, &mut random)).collect(),
+                _ => deps,
+            };
+            if deps.is_empty() {
+                deps.push(genesis_hash(kind));
+            }
+            let start_op = 1 + deps.iter().map(|dep| max_ops.get(dep).copied().unwrap_or(1)).max().unwrap();
             let seen: Vec<Known> = known.iter().filter(|known| writer.held.contains(&known.dot)).cloned().collect();
             let operations = dishonest(kind, &seen, &own, start_op, &mut random);
-            let bytes = bent(&frame.bytes, |change| change.operations = operations.clone());
+            let bytes = bent(&frame.bytes, |change| {
+                (change.operations, change.deps) = (operations.clone(), deps);
+                change.start_op = NonZeroU64::new(start_op).unwrap();
+            });
             let commit = Commit { bytes, sequence: 100 + round as u64, past: writer.held.clone(), ..frame };
-            if writer.check(&commit).is_err() {
+            let Ok(summary) = writer.check(&commit) else {
                 refused += 1;
                 continue;
-            }
+            };
             passed += 1;
+            last_of_writer[at] = Some(summary.hash);
+            max_ops.insert(summary.hash, summary.max_op);
             writer.receive(&commit).unwrap();
             known.extend(operations.into_iter().enumerate().map(|(index, op)| Known {
                 dot: commit.dot(),

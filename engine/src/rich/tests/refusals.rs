@@ -183,6 +183,7 @@ fn counters_start_right_after_the_dependencies_and_end_before_the_limit() {
         start_op: MAX_COUNTER - 1,
         max_op: MAX_COUNTER - 1,
         deps: Vec::new(),
+        reaches: Vec::new(),
         inserts: Vec::new(),
     };
     let writer = writer_id(9);

@@ -169,11 +169,12 @@ fn a_chain_of_generations_shows_their_union() {
     let made = cell.finish().unwrap().unwrap();
     assert_eq!(made.summary.seq, 1, "a generation has its own actors");
 
-    // The change passes where the chain is known, and nowhere else.
+    // The change passes where what it builds on is known, and says which generation that is.
     let past = |_: &crate::id::WriterId, _: u64| true;
     let origin = Origin { writer: &writer, past: &past };
     let old = Generation { number: 1, rows: &first.rows };
     let new = Generation { number: 3, rows: &empty };
+    assert_eq!(made.summary.reaches, [1]);
     assert_eq!(gate::check(&third, &[old, new], origin, &made.bytes).unwrap(), Ok(made.summary.clone()));
     let alone = gate::check(&third, &[new], origin, &made.bytes).unwrap();
     assert!(matches!(alone, Err(Malformed::UnknownDep(_))), "{alone:?}");
@@ -183,6 +184,7 @@ fn a_chain_of_generations_shows_their_union() {
     assert_eq!(foreign, Err(Malformed::ForeignActor));
 
     let state = rows::record(&mut rows, &made.summary, &made.bytes, &writer, 9).unwrap();
+    assert_eq!((rows::reaches(&rows).unwrap(), rows::reaches(&first.rows).unwrap()), (vec![1], vec![]));
     assert_eq!(cell.version(), union(&first.rows, &rows).version());
     first.receive(&late).unwrap();
     let mut cell = union(&first.rows, &rows);

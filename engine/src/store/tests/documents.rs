@@ -102,6 +102,30 @@ fn two_restores_do_not_count_twice() {
 }
 
 #[test]
+fn a_restored_text_goes_on_where_it_was_also_in_the_commit_that_restores_it() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[]);
+    a.edit("n", "body", Edit::Splice { at: 0, delete: 0, insert: "one".to_owned() });
+    b.pull(&a);
+    a.write(|tx| tx.delete("notes", "n")).unwrap();
+    // Not seen by the delete, and not by the restore.
+    b.edit("n", "body", Edit::Splice { at: 0, delete: 0, insert: "zero ".to_owned() });
+    a.write(|tx| {
+        tx.restore("notes", "n")?;
+        let splice = Edit::Splice { at: 3, delete: 0, insert: " two".to_owned() };
+        tx.update("notes", "n", vec![("body".to_owned(), splice)])
+    })
+    .unwrap();
+    a.edit("n", "body", Edit::Splice { at: 7, delete: 0, insert: " three".to_owned() });
+    assert_eq!(a.field("n", "body"), Some(text("one two three")));
+    converge(&a, &b);
+    assert_eq!(b.field("n", "body"), Some(text("zero one two three")));
+    b.edit("n", "body", Edit::Splice { at: 0, delete: 5, insert: String::new() });
+    converge(&a, &b);
+    assert_eq!(a.field("n", "body"), Some(text("one two three")));
+}
+
+#[test]
 fn an_insert_after_a_delete_starts_afresh() {
     let a = Replica::new(1);
     a.insert("n", &[("title", text("old")), ("gone", Value::Int(1))]);
