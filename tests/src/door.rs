@@ -1,5 +1,6 @@
 //! Doors: the ways into a database. The same cases run through each.
 
+pub mod graphql;
 pub mod rust;
 
 use serde_json::{Map, Value as Json};
@@ -63,7 +64,16 @@ pub struct Failure {
     pub message: String,
 }
 
+/// The code of a [`Failure::elsewhere`].
+pub const ELSEWHERE: &str = "not through this door";
+
 impl Failure {
+    /// The door doesn't offer this. A case that needs it goes no further here.
+    #[must_use]
+    pub fn elsewhere(what: &str) -> Self {
+        Self { code: ELSEWHERE.into(), message: format!("this door does not offer {what}") }
+    }
+
     /// An error of the case itself: it isn't well-formed.
     #[must_use]
     pub fn case(message: impl Into<String>) -> Self {

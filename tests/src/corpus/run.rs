@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use tidewater_engine::value::{Fields, Value};
 
 use super::{Case, Conflict, Find, Step};
-use crate::door::{Door, Failure, Found, fields};
+use crate::door::{Door, ELSEWHERE, Failure, Found, fields};
 
 /// Where a case broke.
 #[derive(Debug)]
@@ -15,6 +15,15 @@ pub struct Broken {
     /// From 1.
     step: usize,
     why: String,
+    elsewhere: bool,
+}
+
+impl Broken {
+    /// Whether it broke only because the door doesn't offer what the case needs.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
 }
 
 impl fmt::Display for Broken {
@@ -39,7 +48,10 @@ pub trait Replicas {
 pub fn run(case: &Case, replicas: &mut dyn Replicas) -> Result<(), Broken> {
     let mut cursor = None;
     for (number, step) in case.steps.iter().enumerate() {
-        let broken = |why| Broken { case: case.name.clone(), step: number + 1, why };
+        let broken = |why: String| {
+            let elsewhere = why.contains(ELSEWHERE);
+            Broken { case: case.name.clone(), step: number + 1, why, elsewhere }
+        };
         one(step, replicas, &mut cursor).map_err(broken)?;
     }
     Ok(())
