@@ -152,7 +152,8 @@ impl World {
                 return self.hear(device, from);
             }
             6 => return self.reincarnate(device),
-            7..11 => self.grant(other, [Rank::Relay, Rank::Reader, Rank::Writer, Rank::Admin][self.host.below(4)]),
+            7..11 => self
+                .grant(other, [Rank::Relay, Rank::Reader, Rank::Writer, Rank::Admin, Rank::Admin][self.host.below(5)]),
             11 => self.add_device(person, self.people[person].devices[1].2),
             12 => {
                 let recipients = [self.device(other, 0)];
@@ -194,7 +195,7 @@ fn random_histories_mean_what_the_rules_say_in_any_order() {
     let (mut effective, mut void, mut removed) = (0, 0, 0);
     for seed in 0..100 {
         let mut world = World::new(seed, 5);
-        (0..60).for_each(|_| world.step());
+        (0..90).for_each(|_| world.step());
         let membership = world.evaluate();
         let oracle = Oracle::new(&world.genesis, &world.commits);
 
