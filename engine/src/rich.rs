@@ -12,7 +12,7 @@ pub mod columns;
 mod contain;
 pub mod document;
 pub mod gate;
-mod genesis;
+pub mod genesis;
 mod json;
 pub mod operations;
 pub mod rows;

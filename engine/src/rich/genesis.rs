@@ -12,12 +12,12 @@ pub(super) const ROOT_KEY: &str = "value";
 pub(super) const ACTOR: [u8; 16] = [0; 16];
 
 /// The bytes of the change that makes an empty text, or an empty json object.
-pub(super) fn bytes(kind: FieldKind) -> &'static [u8] {
+pub fn bytes(kind: FieldKind) -> &'static [u8] {
     if kind == FieldKind::Text { TEXT } else { JSON }
 }
 
 /// The hash of [`bytes`].
-pub(super) fn hash(kind: FieldKind) -> ChangeHash {
+pub fn hash(kind: FieldKind) -> ChangeHash {
     ChangeHash(if kind == FieldKind::Text { TEXT_HASH } else { JSON_HASH })
 }
 
