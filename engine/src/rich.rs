@@ -10,12 +10,14 @@ pub mod cell;
 pub mod change;
 pub mod columns;
 mod contain;
+mod content;
 pub mod document;
 pub mod gate;
 pub mod genesis;
 mod json;
 pub mod operations;
 pub mod rows;
+mod run;
 #[cfg(test)]
 mod tests;
 mod text;

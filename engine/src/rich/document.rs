@@ -1,21 +1,19 @@
 //! A cell in memory: loaded from its rows, read, edited, and brought up to date by others' changes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{ActorId, AutoCommit, Change, LoadOptions, ObjId, ROOT, ReadDoc, TextEncoding, VerificationMode};
+use automerge::{ActorId, AutoCommit};
 
 use super::change::{Frame, Summary};
 use super::contain::{contain, unavailable};
+use super::content::Content;
 use super::operations::INSERT;
 use super::rows::{self, Rows, RowsMut, Snapshot, State, Version};
 use super::{MAX_CHANGE_BYTES, MAX_JSON_OPERATIONS, MAX_LOADED_OPERATIONS, MAX_TEXT_OPERATIONS, RichError};
-use super::{genesis, json, text};
+use super::{json, text};
 use crate::operation::FieldKind;
+use crate::store::error::ReadError;
 use crate::value::Value;
-
-/// How many changes are handed to automerge at once while loading.
-const LOAD_BATCH: usize = 4_096;
 
 /// One generation's rows of a field.
 #[derive(Clone, Copy)]
@@ -49,23 +47,30 @@ pub struct Made {
 struct Seen {
     generation: u64,
     changes: u64,
+    operations: u64,
     version: Version,
+}
+
+impl Seen {
+    fn nothing(generation: u64) -> Self {
+        Self { generation, changes: 0, operations: 0, version: Version::default() }
+    }
+
+    fn all(generation: u64, state: &State) -> Self {
+        Self { generation, changes: state.changes, operations: state.operations, version: state.version }
+    }
 }
 
 /// A text or json cell in memory: the union of a chain of generations, with the edits of at most one open transaction.
 ///
 /// After [`RichError::Unavailable`] or [`RichError::TooLarge`] the cell in memory is of no more use: drop it and load
 /// it again. [`RichError::Edit`] leaves it as it was.
-#[derive(Clone)]
 pub struct RichCell {
     kind: FieldKind,
-    document: AutoCommit,
-    /// The text object; for json the root.
-    object: ObjId,
+    /// Locked for a moment by readers, because changes are applied when someone looks.
+    content: Mutex<Content>,
     /// Oldest generation first. Edits go to the last.
     seen: Vec<Seen>,
-    operations: u64,
-    bytes: u64,
     text: OnceLock<Arc<str>>,
 }
 
@@ -75,14 +80,11 @@ impl RichCell {
     /// # Errors
     /// [`RichError::Unavailable`] when automerge fails.
     pub fn new(kind: FieldKind, generation: u64) -> Result<Self, RichError> {
-        let document = contain(|| {
-            let mut document = AutoCommit::new_with_encoding(TextEncoding::UnicodeCodePoint);
-            let first = Change::from_bytes(genesis::bytes(kind).to_vec()).map_err(unavailable)?;
-            document.apply_changes([first]).map_err(unavailable)?;
-            Ok(document)
-        })?;
-        let seen = vec![Seen { generation, changes: 0, version: Version::default() }];
-        Self::over(kind, document, seen)
+        Ok(Self::over(kind, Content::new(kind)?, vec![Seen::nothing(generation)]))
+    }
+
+    fn over(kind: FieldKind, content: Content, seen: Vec<Seen>) -> Self {
+        Self { kind, content: Mutex::new(content), seen, text: OnceLock::new() }
     }
 
     /// Loads the union of `chain`: the generations that are shown as one, and those that [`rows::reaches`] adds, oldest
@@ -91,9 +93,6 @@ impl RichCell {
     /// # Errors
     /// [`RichError::Read`] when rows are damaged, [`RichError::Unavailable`] when automerge fails or the cell is too
     /// large.
-    ///
-    /// # Panics
-    /// Never for a chain of at least one generation.
     pub fn load(kind: FieldKind, chain: &[Generation<'_>]) -> Result<Self, RichError> {
         let newest = chain.last().map_or(0, |generation| generation.number);
         let states = chain.iter().map(|each| rows::state(each.rows)).collect::<Result<Vec<_>, _>>()?;
@@ -105,6 +104,7 @@ impl RichCell {
         for (generation, state) in chain.iter().zip(&states) {
             cell.catch_up(generation, state)?;
         }
+        cell.content_mut().settle()?;
         cell.seen.sort_by_key(|seen| seen.generation);
         Ok(cell)
     }
@@ -113,21 +113,10 @@ impl RichCell {
     ///
     /// # Errors
     /// As the storage.
-    pub fn version_of(chain: &[Generation<'_>]) -> Result<Version, crate::store::error::ReadError> {
+    pub fn version_of(chain: &[Generation<'_>]) -> Result<Version, ReadError> {
         chain.iter().try_fold(Version::default(), |version, generation| {
             Ok(mix(version, generation.number, rows::state(generation.rows)?.version))
         })
-    }
-
-    fn over(kind: FieldKind, document: AutoCommit, seen: Vec<Seen>) -> Result<Self, RichError> {
-        let object = match kind {
-            FieldKind::Text => {
-                let found = document.get(ROOT, genesis::ROOT_KEY).map_err(unavailable)?;
-                found.map(|(_, object)| object).ok_or_else(|| unavailable("the text object is missing"))?
-            }
-            _ => ROOT,
-        };
-        Ok(Self { kind, document, object, seen, operations: 0, bytes: 0, text: OnceLock::new() })
     }
 
     /// From the newest generation's snapshot, if there is one that fits the chain. A snapshot is a cache: one that
@@ -141,67 +130,34 @@ impl RichCell {
         if !snapshot.covers.iter().all(covered) {
             return Ok(None);
         }
-        let seen = snapshot.covers.iter().map(|&(generation, changes)| Seen {
-            generation,
-            changes,
-            version: Version::default(),
-        });
-        let options = || {
-            LoadOptions::new()
-                .text_encoding(TextEncoding::UnicodeCodePoint)
-                .verification_mode(VerificationMode::DontCheck)
-        };
-        let loaded = contain(|| AutoCommit::load_with_options(&snapshot.saved, options()).map_err(unavailable))
-            .and_then(|document| Self::over(kind, document, seen.collect()));
-        Ok(loaded.ok())
+        let seen = snapshot.covers.iter().map(|&(generation, changes)| Seen { changes, ..Seen::nothing(generation) });
+        Ok(Content::load(kind, &snapshot.saved).ok().map(|content| Self::over(kind, content, seen.collect())))
     }
 
-    /// Applies what is missing of one generation.
+    /// Takes what is missing of one generation.
     fn catch_up(&mut self, generation: &Generation<'_>, state: &State) -> Result<(), RichError> {
         let at = match self.seen.iter().position(|seen| seen.generation == generation.number) {
             Some(at) => at,
             None => {
-                self.seen.push(Seen { generation: generation.number, changes: 0, version: Version::default() });
+                self.seen.push(Seen::nothing(generation.number));
                 self.seen.len() - 1
             }
         };
-        let mut batch = Vec::new();
+        let first = self.seen[at].changes;
+        let content = self.content_mut();
         let mut outcome = Ok(());
-        rows::changes_from(generation.rows, self.seen[at].changes, &mut |bytes| {
+        rows::changes_from(generation.rows, first, &mut |bytes| {
             if outcome.is_ok() {
-                batch.push(bytes.to_vec());
-                if batch.len() == LOAD_BATCH {
-                    outcome = self.apply_all(std::mem::take(&mut batch));
-                }
+                outcome = content.apply(bytes);
             }
             Ok(())
         })?;
         outcome?;
-        self.apply_all(batch)?;
-        self.seen[at].changes = state.changes;
-        self.seen[at].version = state.version;
-        self.operations += state.operations;
-        self.bytes += state.bytes;
+        self.seen[at] = Seen::all(generation.number, state);
         Ok(())
     }
 
-    fn apply_all(&mut self, changes: Vec<Vec<u8>>) -> Result<(), RichError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.text = OnceLock::new();
-        contain(|| {
-            let changes: Vec<Change> =
-                changes.into_iter().map(Change::from_bytes).collect::<Result<_, _>>().map_err(unavailable)?;
-            self.document.apply_changes(changes).map_err(unavailable)?;
-            match self.document.get_missing_deps(&[]) {
-                missing if missing.is_empty() => Ok(()),
-                missing => Err(unavailable(format!("a change depends on {} that is not there", missing[0]))),
-            }
-        })
-    }
-
-    /// Applies a change of `generation` that [`rows::record`] has just added to the rows, giving `state`.
+    /// Takes a change of `generation` that [`rows::record`] has just added to the rows, giving `state`.
     ///
     /// # Errors
     /// [`RichError::Unavailable`] when automerge fails, or when the cell in memory is not the one before the change.
@@ -209,9 +165,9 @@ impl RichCell {
         let before = self.seen.iter_mut().find(|seen| seen.generation == generation);
         let seen = before.filter(|seen| seen.changes + 1 == state.changes);
         let seen = seen.ok_or_else(|| unavailable("the cell in memory is of another version"))?;
-        (seen.changes, seen.version) = (state.changes, state.version);
-        self.bytes += bytes.len() as u64;
-        self.apply_all(vec![bytes.to_vec()])
+        *seen = Seen::all(generation, state);
+        self.text = OnceLock::new();
+        self.content_mut().apply(bytes)
     }
 
     /// Which changes the cell holds. Edits of the open transaction do not show.
@@ -224,8 +180,9 @@ impl RichCell {
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
         let changes: u64 = self.seen.iter().map(|seen| seen.changes).sum();
+        let operations = self.operations();
         let text = self.text.get().map_or(0, |text| text.len() as u64);
-        4_096 + 160 * changes + 24 * self.operations + text
+        4_096 + 160 * changes + 24 * operations + text + self.content().waiting_bytes() as u64
     }
 
     /// The text, with the edits of the open transaction.
@@ -237,7 +194,7 @@ impl RichCell {
         if let Some(text) = self.text.get() {
             return Ok(text.clone());
         }
-        let text: Arc<str> = contain(|| self.document.text(&self.object).map_err(unavailable))?.into();
+        let text: Arc<str> = self.content().text()?.into();
         Ok(self.text.get_or_init(|| text).clone())
     }
 
@@ -247,7 +204,7 @@ impl RichCell {
     /// As [`RichCell::text`].
     pub fn length(&self) -> Result<usize, RichError> {
         self.expect(FieldKind::Text)?;
-        contain(|| Ok(self.document.length(&self.object)))
+        self.content().length()
     }
 
     /// The json value, with the edits of the open transaction. A cell that nobody wrote is an empty object.
@@ -256,14 +213,14 @@ impl RichCell {
     /// [`RichError::Edit`] when the cell is a text, [`RichError::Unavailable`] when automerge fails.
     pub fn json(&self) -> Result<Value, RichError> {
         self.expect(FieldKind::Json)?;
-        contain(|| json::read(&self.document))
+        let mut content = self.content();
+        let document = content.settled()?;
+        contain(|| json::read(document))
     }
 
     /// Starts a transaction's edits under `actor`: call it before the first edit of a transaction.
     pub fn begin(&mut self, actor: ActorId) {
-        if *self.document.get_actor() != actor {
-            self.document.set_actor(actor);
-        }
+        self.content_mut().set_actor(actor);
     }
 
     /// Deletes `delete` Unicode scalar values at position `at`, and puts `insert` there.
@@ -271,16 +228,16 @@ impl RichCell {
     /// # Errors
     /// [`RichError::Edit`] when the range is not within the text, [`RichError::TooLarge`].
     pub fn splice(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), RichError> {
-        let length = self.length()?;
+        self.expect(FieldKind::Text)?;
+        let length = self.content_mut().length()?;
         if at.checked_add(delete).is_none_or(|end| end > length) {
             return Err(RichError::Edit {
                 why: format!("the text has {length} characters; {delete} from {at} on are not all there"),
             });
         }
         self.expect_room(delete as u64 + insert.chars().count() as u64)?;
-        let delete = isize::try_from(delete).map_err(unavailable)?;
         self.text = OnceLock::new();
-        contain(|| self.document.splice_text(&self.object, at, delete, insert).map_err(unavailable))
+        self.content_mut().splice(at, delete, insert)
     }
 
     /// Makes the text `new` by few edits, so that concurrent edits elsewhere in the text survive.
@@ -329,7 +286,8 @@ impl RichCell {
 
     fn edit_json(&mut self, edit: impl FnOnce(&mut AutoCommit) -> Result<(), RichError>) -> Result<(), RichError> {
         self.expect(FieldKind::Json)?;
-        contain(|| edit(&mut self.document))?;
+        let document = self.content_mut().settled()?;
+        contain(|| edit(document))?;
         self.expect_room(0)
     }
 
@@ -340,17 +298,7 @@ impl RichCell {
     /// [`RichError::TooLarge`] when the change is longer than [`MAX_CHANGE_BYTES`], [`RichError::Unavailable`] when
     /// automerge fails.
     pub fn finish(&mut self) -> Result<Option<Made>, RichError> {
-        let Some(change) = contain(|| {
-            if self.document.pending_ops() == 0 {
-                self.document.rollback();
-                return Ok(None);
-            }
-            self.document.commit_with(CommitOptions::default().with_time(0));
-            self.document.get_last_local_change().map(Some).ok_or_else(|| unavailable("the change is missing"))
-        })?
-        else {
-            return Ok(None);
-        };
+        let Some(change) = self.content_mut().commit()? else { return Ok(None) };
         let bytes = change.raw_bytes().to_vec();
         if bytes.len() > MAX_CHANGE_BYTES {
             let (size, limit) = (bytes.len() as u64, MAX_CHANGE_BYTES as u64);
@@ -374,17 +322,16 @@ impl RichCell {
         };
         if let Some(last) = self.seen.last_mut() {
             last.changes += 1;
+            last.operations += change.len() as u64;
             last.version = last.version.after(&summary.hash);
         }
-        self.operations += change.len() as u64;
-        self.bytes += bytes.len() as u64;
         Ok(Some(Made { bytes, summary }))
     }
 
     /// Ends the transaction without a change.
     pub fn rollback(&mut self) {
         self.text = OnceLock::new();
-        self.document.rollback();
+        self.content_mut().rollback();
     }
 
     /// Writes a snapshot into the newest generation's rows: call it when [`State::snapshot_due`], with every recorded
@@ -393,11 +340,23 @@ impl RichCell {
     /// # Errors
     /// As the storage; [`RichError::Unavailable`] when automerge fails.
     pub fn save(&mut self, newest: &mut dyn RowsMut, state: &State) -> Result<(), RichError> {
-        let saved = contain(|| Ok(self.document.save()))?;
+        let saved = self.content_mut().save()?;
         let covers = self.seen.iter().map(|seen| (seen.generation, seen.changes)).collect();
         rows::put_snapshot(newest, &Snapshot { covers, saved })?;
         rows::put_state(newest, &State { snapshot_work: state.work(), ..*state })?;
         Ok(())
+    }
+
+    fn operations(&self) -> u64 {
+        self.seen.iter().map(|seen| seen.operations).sum()
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn content_mut(&mut self) -> &mut Content {
+        self.content.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn expect(&self, kind: FieldKind) -> Result<(), RichError> {
@@ -407,13 +366,13 @@ impl RichCell {
         Err(RichError::Edit { why: format!("the field holds {:?}, not {kind:?}", self.kind) })
     }
 
-    fn expect_room(&self, more: u64) -> Result<(), RichError> {
-        let pending = self.document.pending_ops() as u64 + more;
+    fn expect_room(&mut self, more: u64) -> Result<(), RichError> {
+        let pending = self.content_mut().pending() + more;
         let limit = if self.kind == FieldKind::Text { MAX_TEXT_OPERATIONS } else { MAX_JSON_OPERATIONS };
         if pending > limit {
             return Err(RichError::TooLarge { what: "the number of edits of a field", size: pending, limit });
         }
-        let (size, limit) = (self.operations + pending, MAX_LOADED_OPERATIONS);
+        let (size, limit) = (self.operations() + pending, MAX_LOADED_OPERATIONS);
         if size > limit {
             return Err(RichError::TooLarge { what: "the number of edits in a field's history", size, limit });
         }
@@ -432,6 +391,13 @@ fn mix(version: Version, generation: u64, of: Version) -> Version {
         return version;
     }
     version.mix(&generation.to_le_bytes()).mix(&of.0)
+}
+
+impl Clone for RichCell {
+    fn clone(&self) -> Self {
+        let content = Mutex::new(self.content().clone());
+        Self { kind: self.kind, content, seen: self.seen.clone(), text: self.text.clone() }
+    }
 }
 
 impl std::fmt::Debug for RichCell {
