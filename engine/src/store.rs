@@ -277,7 +277,7 @@ impl Store {
     }
 
     /// Calls `listener` after every durable change of any space, from the committing thread: keep it short (set a flag, wake a task).
-    /// The listener stays until the returned guard is dropped.
+    /// Listeners are called in the order they were registered. This one stays until the returned guard is dropped.
     pub fn on_change(&self, listener: Arc<dyn Fn(&Change) + Send + Sync>) -> ChangeGuard {
         let number = self.inner.next_listener.fetch_add(1, Ordering::Relaxed);
         lock(&self.inner.listeners).insert(number, listener);

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tidewater_engine::host::HeadSigner;
 use tidewater_engine::id::DeviceId;
+use tidewater_sync::Database;
 
 use crate::transport::{Addr, Connection, DialError, ListenError, Listener, Transport};
 
@@ -41,6 +42,12 @@ struct Shared {
 }
 
 impl QuicTransport {
+    /// A transport that proves the device key of `database`.
+    #[must_use]
+    pub fn of(database: &Database, config: QuicConfig) -> Self {
+        Self::new(Arc::new(DatabaseKey(database.clone())), config)
+    }
+
     /// A transport that proves the key of `signer`.
     #[must_use]
     pub fn new(signer: Arc<dyn HeadSigner>, config: QuicConfig) -> Self {
@@ -53,6 +60,19 @@ impl QuicTransport {
                 config,
             }),
         }
+    }
+}
+
+/// Signs with the device key where it is.
+struct DatabaseKey(Database);
+
+impl HeadSigner for DatabaseKey {
+    fn device(&self) -> DeviceId {
+        self.0.device()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.device_key().sign(message)
     }
 }
 
@@ -76,9 +96,7 @@ impl Transport for QuicTransport {
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.shared.dialers.close();
-            if tokio::time::timeout(self.shared.config.shutdown_timeout, self.shared.tasks.idle()).await.is_err() {
-                tracing::debug!("sockets are still held by listeners or connections");
-            }
+            self.shared.tasks.end(self.shared.config.shutdown_timeout).await;
         })
     }
 }

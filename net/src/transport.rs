@@ -45,8 +45,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         expect: Option<DeviceId>,
     ) -> BoxFuture<'a, Result<Arc<dyn Connection>, DialError>>;
 
-    /// Closes what was dialled and waits, for a bounded time, until peers have been told and sockets are closed.
-    /// Drop listeners and connections first.
+    /// Ends everything that this transport made: waits, for a bounded time, until peers have been told, and closes all
+    /// sockets. Drop listeners and connections first: what is left is cut off.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 

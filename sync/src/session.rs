@@ -52,7 +52,8 @@ use crate::identity::IdentityId;
 /// sides hold.
 ///
 /// Only durable entries are sent. [`Input::StoreChanged`] may be late, or one for many changes; the session has its own
-/// record of which spaces changed.
+/// record of which spaces changed. It must not be early: a listener that leads to it is registered with the store after
+/// [`Session::new`], so that the session has heard of the change before.
 pub struct Session {
     database: Database,
     config: SessionConfig,

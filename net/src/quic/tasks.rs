@@ -4,23 +4,37 @@ use std::future::Future;
 use std::io;
 use std::net::UdpSocket;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
-use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::tasks::TaskCount;
 
 /// Tokio, with a count of the tasks that run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CountedRuntime {
-    running: Arc<watch::Sender<usize>>,
+    tasks: TaskCount,
+    handles: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl CountedRuntime {
-    /// Waits until every task, and with it every socket, is gone.
-    pub(super) async fn idle(&self) {
-        // The sender lives in `self`, so the channel cannot close.
-        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
+    /// Waits until every task, and with it every socket, is gone; after `patience`, ends those that are left.
+    pub(super) async fn end(&self, patience: Duration) {
+        if tokio::time::timeout(patience, self.tasks.idle()).await.is_ok() {
+            return;
+        }
+        // A handshake that was given up waits three probe timeouts of a path that it knows nothing of: seconds.
+        tracing::debug!("sockets are closed that something still uses");
+        for handle in self.handles().drain(..) {
+            handle.abort();
+        }
+        self.tasks.idle().await;
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -30,13 +44,10 @@ impl Runtime for CountedRuntime {
     }
 
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        let guard = Running::start(self.running.clone());
-        TokioRuntime.spawn(Box::pin(async move {
-            // Declared before the future is moved in, so dropped after it, even when the task is aborted.
-            let _guard = guard;
-            let future = future;
-            future.await;
-        }));
+        let handle = tokio::spawn(self.tasks.count(future)).abort_handle();
+        let mut handles = self.handles();
+        handles.retain(|handle| !handle.is_finished());
+        handles.push(handle);
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
@@ -45,20 +56,5 @@ impl Runtime for CountedRuntime {
 
     fn now(&self) -> Instant {
         TokioRuntime.now()
-    }
-}
-
-struct Running(Arc<watch::Sender<usize>>);
-
-impl Running {
-    fn start(running: Arc<watch::Sender<usize>>) -> Self {
-        running.send_modify(|running| *running += 1);
-        Self(running)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.send_modify(|running| *running -= 1);
     }
 }

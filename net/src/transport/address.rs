@@ -66,6 +66,11 @@ impl Addr {
         Self { text: format!("{scheme}://{place}").into(), scheme_bytes: scheme.len() as u8 }
     }
 
+    /// The same scheme, at another place that is known to be well-formed.
+    pub(crate) fn with_place(&self, place: impl fmt::Display) -> Self {
+        Self { text: format!("{}://{place}", self.scheme()).into(), scheme_bytes: self.scheme_bytes }
+    }
+
     /// What stands before `://`: which transport.
     #[must_use]
     pub fn scheme(&self) -> &str {
