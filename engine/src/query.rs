@@ -61,6 +61,48 @@ impl Query {
             select: None,
         }
     }
+
+    /// Only documents for which `filter` holds too.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = match (self.filter, filter) {
+            (Filter::All, filter) | (filter, Filter::All) => filter,
+            (Filter::And(mut filters), filter) => {
+                filters.push(filter);
+                Filter::And(filters)
+            }
+            (held, filter) => Filter::And(vec![held, filter]),
+        };
+        self
+    }
+
+    /// Sorted by `order` where the keys so far leave it open.
+    #[must_use]
+    pub fn order_by(mut self, order: Order) -> Self {
+        self.order.push(order);
+        self
+    }
+
+    /// At most `limit` documents.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.page.limit = Some(limit);
+        self
+    }
+
+    /// Only what comes after `cursor`, which an earlier page of the same query gave.
+    #[must_use]
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.page.after = Some(cursor);
+        self
+    }
+
+    /// Also counts everything that matches, whatever the page.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.page.count = true;
+        self
+    }
 }
 
 /// Which documents a query gives.

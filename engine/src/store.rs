@@ -5,6 +5,7 @@
 
 mod append;
 mod apply;
+pub mod collection;
 mod digest;
 pub mod error;
 mod file;
@@ -28,17 +29,20 @@ mod state;
 mod tables;
 pub mod transaction;
 mod verify;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub use collection::Collection;
 pub use error::{OpenError, ReadError, ReceiveError, TransactionError, WriteError};
 pub use log_access::{ControlCommit, LogBatch, LoggedEntry, ReceiveOutcome, SignedHead};
 pub use options::{Durability, Location, Options, SignerSource};
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
+pub use watch::{Watch, WatchStopper};
 
 use self::group::{WriterSide, lock};
 use self::state::State;

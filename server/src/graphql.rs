@@ -22,7 +22,9 @@ use std::time::Duration;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 use futures_util::stream::{self, BoxStream, StreamExt};
+use tidewater_engine::store::Edit;
 use tidewater_engine::store::{Change, ChangeGuard};
+use tidewater_net::node::Node;
 use tidewater_sync::Database;
 use tokio::sync::Semaphore;
 
@@ -30,6 +32,15 @@ use catalog::Catalog;
 use complete::Asked;
 use error::Code;
 use scope::Scope;
+
+pub(crate) use instant::format as time;
+pub(crate) use schema::rank_name;
+
+/// The edits that a patch in JSON says, fields by their names in the database: `{"views": {"increment": 1}}`.
+pub(crate) fn edits_from_json(text: &str) -> Result<Vec<(String, Edit)>, String> {
+    let patch: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("the changes: {error}"))?;
+    lower::edit::patch(None, &json::json_to_answer(patch)).map_err(|error| error.to_string())
+}
 
 /// How many operations run at once; further ones wait within their deadline.
 pub const MAX_CONCURRENT_OPERATIONS: usize = 64;
@@ -120,6 +131,7 @@ pub struct Graph(Arc<Shared>);
 
 struct Shared {
     database: Database,
+    node: Option<Node>,
     built: Mutex<Option<Built>>,
     /// Whether something was committed since the schema was built.
     stale: Arc<AtomicBool>,
@@ -137,11 +149,22 @@ impl Graph {
     /// GraphQL over `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
+        Self::with(database, None)
+    }
+
+    /// GraphQL over the database of `node`: through it, others can be invited too.
+    #[must_use]
+    pub fn with_node(node: Node) -> Self {
+        Self::with(node.database().clone(), Some(node))
+    }
+
+    fn with(database: Database, node: Option<Node>) -> Self {
         let stale = Arc::new(AtomicBool::new(true));
         let flag = Arc::clone(&stale);
         let changes = database.on_change(Arc::new(move |_: &Change| flag.store(true, Ordering::Release)));
         Self(Arc::new(Shared {
             database,
+            node,
             built: Mutex::new(None),
             stale,
             running: Semaphore::new(MAX_CONCURRENT_OPERATIONS),
@@ -232,7 +255,7 @@ impl Graph {
             .await
             .unwrap_or_else(|_| Err("reading the schema stopped unexpectedly".to_owned()))
             .map_err(|why| Outcome::refusal(Refusal::Server, Code::StorageFailed, why))?;
-        let scope = Arc::new(Scope::new(self.0.database.clone(), built.catalog));
+        let scope = Arc::new(Scope::new(self.0.database.clone(), self.0.node.clone(), built.catalog));
         request = request.data(scope);
         request.operation_name = name;
         let asked = Asked::new(document.clone(), definition, request.operation_name.clone(), &request.variables);

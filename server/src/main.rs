@@ -1,2 +1,7 @@
 //! The `tide` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidewater_server::cli::run()
+}

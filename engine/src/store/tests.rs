@@ -3,6 +3,7 @@
 mod commits;
 mod documents;
 mod files;
+mod following;
 mod hostile;
 mod indexes;
 mod logs;

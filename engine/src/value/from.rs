@@ -23,3 +23,11 @@ from!(
     Vec<Value> => List,
     Fields => Object,
 );
+
+/// Fields of a document: `fields! { "title" => "Milk", "done" => false }`. Whatever is `Into<Value>` is a value.
+#[macro_export]
+macro_rules! fields {
+    ($($name:expr => $value:expr),* $(,)?) => {
+        $crate::value::Fields::from([$((::std::string::String::from($name), $crate::value::Value::from($value))),*])
+    };
+}

@@ -67,6 +67,7 @@ const RESERVED_TYPES: &[&str] = &[
     "Status",
     "Peer",
     "PeerSpace",
+    "Member",
     "Ticket",
     "Splice",
     "PathPatch",

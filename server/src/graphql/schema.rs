@@ -7,7 +7,10 @@ mod generic;
 mod operator;
 mod patches;
 mod scalars;
+mod sharing;
 mod watching;
+
+pub(crate) use operator::rank_name;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -32,6 +35,7 @@ pub(crate) fn build(catalog: &Catalog) -> Result<Schema, SchemaError> {
     document::register(&mut parts);
     generic::register(&mut parts);
     operator::register(&mut parts);
+    sharing::register(&mut parts);
     watching::generic(&mut parts);
     for one in catalog.collections.values() {
         collection::register(&mut parts, catalog, one);

@@ -7,6 +7,7 @@ use async_graphql::Error;
 use async_graphql::dynamic::ResolverContext;
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::store::{Durability, Snapshot, Transaction, WriteError};
+use tidewater_net::node::Node;
 use tidewater_sync::Database;
 
 use super::catalog::Catalog;
@@ -18,14 +19,15 @@ pub(crate) const MAX_NODES: usize = 10_000;
 /// Shared by the resolvers of one operation.
 pub(crate) struct Scope {
     pub(crate) database: Database,
+    pub(crate) node: Option<Node>,
     pub(crate) catalog: Arc<Catalog>,
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     nodes_left: AtomicUsize,
 }
 
 impl Scope {
-    pub(crate) fn new(database: Database, catalog: Arc<Catalog>) -> Self {
-        Self { database, catalog, snapshot: Mutex::new(None), nodes_left: AtomicUsize::new(MAX_NODES) }
+    pub(crate) fn new(database: Database, node: Option<Node>, catalog: Arc<Catalog>) -> Self {
+        Self { database, node, catalog, snapshot: Mutex::new(None), nodes_left: AtomicUsize::new(MAX_NODES) }
     }
 
     /// The scope of the operation that a resolver runs in.

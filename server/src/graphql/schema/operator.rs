@@ -72,8 +72,8 @@ fn optional<P: Send + Sync + 'static>(
     plain(name, TypeRef::named(gives), move |parent| Ok(of(parent).map(FieldValue::value)))
 }
 
-/// The rank's name, as the API says it.
-fn rank_name(rank: Rank) -> &'static str {
+/// A rank as people call it.
+pub(crate) fn rank_name(rank: Rank) -> &'static str {
     match rank {
         Rank::Owner => "owner",
         Rank::Admin => "admin",

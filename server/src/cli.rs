@@ -1,0 +1,184 @@
+//! The command line `tide`.
+
+mod arguments;
+mod collections;
+mod context;
+mod control;
+mod documents;
+mod failure;
+mod input;
+mod network;
+mod output;
+mod progress;
+mod queries;
+mod serve;
+mod sharing;
+mod state;
+mod transfer;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use context::{Context, Interrupt};
+use failure::{Code, Done, Failure};
+use input::Input;
+use output::Output;
+
+use crate::demo::{self, Plan};
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed stream is nobody to show help to.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8));
+        }
+    };
+    let filter = EnvFilter::try_from_env("TIDE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match execute(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn execute(arguments: &Arguments) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime did not start: {error}")))?;
+    let mut output = Output::new(&arguments.global, Box::new(io::stdout()));
+    let interrupted = Interrupt::default();
+    let done = dispatch(arguments, &mut output, runtime.handle(), &interrupted);
+    let flushed = output.flush();
+    // What still runs in the background has nothing to say any more.
+    runtime.shutdown_background();
+    done.and(flushed)
+}
+
+fn dispatch(
+    arguments: &Arguments,
+    output: &mut Output,
+    runtime: &tokio::runtime::Handle,
+    interrupted: &Interrupt,
+) -> Done {
+    let global = &arguments.global;
+    if arguments.command.ends_in_good_order() {
+        listen_for_signals(runtime, interrupted)?;
+    }
+    match &arguments.command {
+        Command::Init(init) => state::init(global, init, output),
+        Command::Join(join) => network::join(global, join, output, runtime, interrupted),
+        Command::Serve(serve) => serve::serve(global, serve, output, runtime, interrupted),
+        Command::Demo(demo) => {
+            let plan = Plan {
+                input: demo.input.clone(),
+                collection: demo.collection.clone(),
+                id: demo.id.clone(),
+                records: demo.records,
+            };
+            demo::run(&plan).map_err(Failure::failed)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "tide", &mut output.writer());
+            Ok(())
+        }
+        command => {
+            let database = match context::open(global) {
+                Err(failure) if failure.code == Code::InUse => {
+                    return control::call(&context::path(global)?, runtime, interrupted).unwrap_or(Err(failure));
+                }
+                opened => opened?,
+            };
+            let mut context = Context {
+                database,
+                node: None,
+                output: std::mem::replace(output, Output::new(global, Box::new(io::sink()))),
+                input: Box::new(io::BufReader::new(Input::new(interrupted.clone()))),
+                interrupted: interrupted.clone(),
+                runtime: runtime.clone(),
+                shows_progress: true,
+                folder: std::env::current_dir().unwrap_or_default(),
+            };
+            let done = run_open(command, &mut context);
+            let flushed = context.output.flush();
+            done.and(flushed)
+        }
+    }
+}
+
+/// Runs a command on an open database.
+fn run_open(command: &Command, context: &mut Context) -> Done {
+    match command {
+        Command::Import(import) => transfer::import(context, import),
+        Command::Export(export) => transfer::export(context, export),
+        Command::Get(place) => documents::get(context, place),
+        Command::Put(put) => documents::put(context, put),
+        Command::Update(update) => documents::update(context, update),
+        Command::Delete(place) => documents::delete(context, place),
+        Command::Restore(place) => documents::restore(context, place),
+        Command::Conflicts(place) => documents::conflicts(context, place),
+        Command::Query(query) => queries::query(context, query),
+        Command::Watch(watch) => network::watch(context, watch),
+        Command::Collection(command) => collections::collection(context, command),
+        Command::Index(command) => collections::index(context, command),
+        Command::Space(command) => sharing::space(context, command),
+        Command::Share(share) => network::share(context, share),
+        Command::Link(invite) => network::link(context, invite),
+        Command::Members(named) => sharing::members(context, named),
+        Command::Revoke(revoke) => sharing::revoke(context, revoke),
+        Command::Peers(peers) => sharing::peers(context, peers),
+        Command::Status => state::status(context),
+        Command::Digest(digest) => state::digest(context, digest),
+        Command::Verify => state::verify(context),
+        Command::Init(_) | Command::Join(_) | Command::Serve(_) | Command::Demo(_) | Command::Completions { .. } => {
+            Err(Failure::usage("this command can't be run inside another process"))
+        }
+    }
+}
+
+impl Command {
+    /// Whether a signal asks the command to end in good order, instead of ending the process.
+    fn ends_in_good_order(&self) -> bool {
+        matches!(
+            self,
+            Self::Import(_)
+                | Self::Export(_)
+                | Self::Watch(_)
+                | Self::Share(_)
+                | Self::Link(_)
+                | Self::Join(_)
+                | Self::Serve(_)
+        )
+    }
+}
+
+/// The first SIGINT or SIGTERM raises `interrupted`; the second ends the process.
+fn listen_for_signals(runtime: &tokio::runtime::Handle, interrupted: &Interrupt) -> Done {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = runtime.enter();
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::failed(format!("signals can't be listened for: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let interrupted = interrupted.clone();
+    runtime.spawn(async move {
+        for raised in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if raised {
+                std::process::exit(Code::Interrupted as i32);
+            }
+            interrupted.raise();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Root fields about who may do what: members, and invitations by ticket.
+
+use async_graphql::Error;
+use async_graphql::Value as Argument;
+use async_graphql::dynamic::{Field, FieldValue, Object, TypeRef};
+use tidewater_engine::id::SpaceId;
+use tidewater_engine::space::Rank;
+use tidewater_net::transport::Addr;
+use tidewater_sync::{Database, IdentityId, Member, Ticket};
+
+use super::operator::rank_name;
+use super::{Answered, Call, Parts, plain, root};
+use crate::graphql::error::{self, Code};
+use crate::graphql::lower::{self, page};
+use crate::graphql::{instant, lower::LowerError};
+
+/// How long a ticket holds when nothing is said, in minutes.
+const DEFAULT_VALID_MINUTES: usize = 60;
+/// The longest that a ticket holds, in minutes: a year.
+const MAX_VALID_MINUTES: usize = 525_600;
+const MS_PER_MINUTE: i64 = 60_000;
+
+pub(super) fn register(parts: &mut Parts) {
+    let text = |name: &str, of: fn(&Member) -> String| {
+        plain(name, TypeRef::named_nn(TypeRef::STRING), move |member: &Member| Ok(Some(FieldValue::value(of(member)))))
+    };
+    let member = Object::new("Member")
+        .field(text("identity", |member| member.identity.to_string()))
+        .field(text("name", |member| member.name.clone()))
+        .field(text("rank", |member| rank_name(member.rank).to_owned()))
+        .field(plain("devices", TypeRef::named_nn_list_nn(TypeRef::ID), |member: &Member| {
+            Ok(Some(FieldValue::list(member.devices.iter().map(|device| FieldValue::value(device.device.to_string())))))
+        }));
+    parts.register(member);
+    parts.register(ticket_type());
+    parts.queries.push(members());
+    parts.mutations.push(revoke());
+    parts.mutations.push(share());
+    parts.mutations.push(link());
+}
+
+fn ticket_type() -> Object {
+    Object::new("Ticket")
+        .field(plain("ticket", TypeRef::named_nn(TypeRef::STRING), |ticket: &Ticket| {
+            Ok(Some(FieldValue::value(ticket.to_string())))
+        }))
+        .field(plain("addresses", TypeRef::named_nn_list_nn(TypeRef::STRING), |ticket: &Ticket| {
+            Ok(Some(FieldValue::list(ticket.addresses.iter().map(|address| FieldValue::value(address.as_str())))))
+        }))
+        .field(plain("expires", TypeRef::named_nn("Timestamp"), |ticket: &Ticket| {
+            Ok(Some(FieldValue::value(instant::format(ticket.expires_ms))))
+        }))
+        .description(
+            "Lets another device join, once, until it expires. Whoever has it can use it: pass it on privately.",
+        )
+}
+
+fn space_argument() -> (&'static str, TypeRef) {
+    ("space", TypeRef::named(TypeRef::ID))
+}
+
+/// The space that is named, or home.
+fn space_of(call: &Call, database: &Database) -> Result<SpaceId, Error> {
+    let named = page::space(&call.arguments).map_err(error::lowering)?;
+    named
+        .or_else(|| database.home())
+        .ok_or_else(|| Code::BadInput.error("this database has no home space; name a space"))
+}
+
+fn members() -> Field {
+    root("members", TypeRef::named_nn_list_nn("Member"), &[space_argument()], |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        let members = call.scope.run(move |database| database.members(&space).map_err(error::space)).await?;
+        Ok(Some(FieldValue::list(members.into_iter().map(FieldValue::owned_any))))
+    })
+}
+
+fn revoke() -> Field {
+    let arguments = [("identity", TypeRef::named_nn(TypeRef::ID)), space_argument()];
+    root("revoke", TypeRef::named_nn(TypeRef::BOOLEAN), &arguments, |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        let argument = call.arguments.get("identity").unwrap_or(&Argument::Null);
+        let identity: SpaceId = lower::text("identity", argument)
+            .and_then(|text| {
+                text.parse().map_err(|_| LowerError::expected("identity", "64 hexadecimal digits", argument))
+            })
+            .map_err(error::lowering)?;
+        let identity = IdentityId(identity.0);
+        call.scope.run(move |database| database.revoke(&space, &identity).map_err(error::space)).await?;
+        Ok(Some(FieldValue::value(true)))
+    })
+    .description("Takes a member's rank; new keys are in use from then on.")
+}
+
+fn share() -> Field {
+    let arguments =
+        [space_argument(), ("rank", TypeRef::named(TypeRef::STRING)), ("validMinutes", TypeRef::named(TypeRef::INT))];
+    root("share", TypeRef::named_nn("Ticket"), &arguments, |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        let rank = match lower::given(&call.arguments, "rank") {
+            None => Rank::Writer,
+            Some(argument) => match lower::text("rank", argument).map_err(error::lowering)? {
+                "relay" => Rank::Relay,
+                "read" => Rank::Reader,
+                "write" => Rank::Writer,
+                "admin" => Rank::Admin,
+                other => {
+                    let why = format!("rank: {other:?} can't be granted; say relay, read, write or admin");
+                    return Err(Code::BadInput.error(why));
+                }
+            },
+        };
+        invite(call, move |database, addresses, valid_ms| {
+            database.share_ticket(&space, rank, addresses, valid_ms).map_err(error::space)
+        })
+        .await
+    })
+    .description("Invites another identity to a space, with rank relay, read, write (when not said) or admin.")
+}
+
+fn link() -> Field {
+    root("link", TypeRef::named_nn("Ticket"), &[("validMinutes", TypeRef::named(TypeRef::INT))], |call| async move {
+        invite(call, |database, addresses, valid_ms| database.link_ticket(addresses, valid_ms).map_err(error::space))
+            .await
+    })
+    .description("Invites a further device of this identity.")
+}
+
+async fn invite(
+    call: Call,
+    ticket: impl FnOnce(&Database, Vec<String>, i64) -> Result<Ticket, Error> + Send + 'static,
+) -> Answered {
+    let minutes = lower::given(&call.arguments, "validMinutes")
+        .map_or(Ok(DEFAULT_VALID_MINUTES), |argument| lower::count("validMinutes", argument))
+        .map_err(error::lowering)?;
+    if !(1..=MAX_VALID_MINUTES).contains(&minutes) {
+        return Err(Code::BadInput.error(format!("validMinutes: a ticket holds 1 to {MAX_VALID_MINUTES} minutes")));
+    }
+    let Some(node) = &call.scope.node else {
+        return Err(Code::Unavailable.error("no node runs here that could answer whoever uses the ticket"));
+    };
+    let addresses = node.advertised_addresses().iter().map(Addr::to_string).collect();
+    let valid_ms = i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(MS_PER_MINUTE);
+    let ticket = call.scope.run(move |database| ticket(database, addresses, valid_ms)).await?;
+    Ok(Some(FieldValue::owned_any(ticket)))
+}
