@@ -46,7 +46,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Arc<dyn Connection>, DialError>>;
 
     /// Ends everything that this transport made: waits, for a bounded time, until peers have been told, and closes all
-    /// sockets. Drop listeners and connections first: what is left is cut off.
+    /// sockets. Drop listeners and connections first: what is left is cut off, and keeps its address until it is dropped.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -26,7 +26,7 @@ impl CountedRuntime {
             return;
         }
         // A handshake that was given up waits three probe timeouts of a path that it knows nothing of: seconds.
-        tracing::debug!("sockets are closed that something still uses");
+        tracing::debug!("connections are cut off that something still uses");
         for handle in self.handles().drain(..) {
             handle.abort();
         }

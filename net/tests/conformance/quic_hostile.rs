@@ -165,23 +165,6 @@ async fn a_host_name_is_resolved_and_an_unknown_one_may_come_to_be_known() {
     .await;
 }
 
-#[tokio::test]
-async fn a_shutdown_frees_the_port_even_of_what_is_still_held() {
-    let world = QuicWorld::new();
-    within_deadline(async {
-        let hub = QuicTransport::new(Key::new(2), QuicConfig::default());
-        let mut listener = hub.listen(&world.anywhere()).await.unwrap();
-        let address = listener.local_address().clone();
-        let dialer = world.transport(1);
-        let (dialed, held) = tokio::join!(dialer.dial(&address, None), listener.accept());
-        drop(listener);
-        hub.shutdown().await;
-        hub.listen(&address).await.expect("it is free again");
-        drop((dialed, held));
-    })
-    .await;
-}
-
 fn rustls_builder() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier> {
     rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -62,7 +62,6 @@ impl Host for SeededHost {
 
 impl World {
     pub fn new(carrier: Carrier) -> Self {
-        let _ = tracing_subscriber::fmt().with_env_filter("debug").with_test_writer().try_init();
         Self { carrier, network: MemoryNetwork::new(), next_seed: AtomicU64::new(1) }
     }
 

@@ -102,8 +102,8 @@ impl Machine {
 
     /// Begins a turn when there is something to do: input, or room for more output.
     pub(super) fn work(&mut self, outbox_bytes: usize) {
-        let room = self.more && self.outbox_bytes < outbox_bytes;
-        if !(room || !self.inputs.is_empty()) || self.closed.is_some() {
+        let wanted = !self.inputs.is_empty() || (self.more && self.outbox_bytes < outbox_bytes);
+        if !wanted || self.closed.is_some() {
             return;
         }
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
