@@ -27,6 +27,8 @@ pub(super) struct Content {
     run: Option<Run>,
     /// The text's length with the run, once known.
     length: Option<usize>,
+    /// Why the document is of no more use: automerge failed in the middle of something.
+    broken: Option<String>,
 }
 
 impl Content {
@@ -58,7 +60,31 @@ impl Content {
             }
             _ => ROOT,
         };
-        Ok(Self { document, object, waiting: Vec::new(), waiting_bytes: 0, run: None, length: None })
+        Ok(Self { document, object, waiting: Vec::new(), waiting_bytes: 0, run: None, length: None, broken: None })
+    }
+
+    /// Does something to the document. After a failure of automerge nothing more is done to it.
+    fn work<T>(&mut self, work: impl FnOnce(&mut AutoCommit) -> Result<T, RichError>) -> Result<T, RichError> {
+        if let Some(why) = &self.broken {
+            return Err(unavailable(why));
+        }
+        let done = contain(|| work(&mut self.document));
+        if let Err(RichError::Unavailable { why }) = &done {
+            self.broken = Some(why.clone());
+        }
+        done
+    }
+
+    /// Edits the document, with nothing waiting.
+    pub fn edit(&mut self, edit: impl FnOnce(&mut AutoCommit) -> Result<(), RichError>) -> Result<(), RichError> {
+        self.settle()?;
+        self.work(edit)
+    }
+
+    /// Looks at the document, with nothing waiting.
+    pub fn look<T>(&mut self, look: impl FnOnce(&AutoCommit) -> Result<T, RichError>) -> Result<T, RichError> {
+        self.settle()?;
+        self.work(|document| look(document))
     }
 
     /// Takes a change of another writer, to be applied before the next look.
@@ -82,11 +108,11 @@ impl Content {
         }
         self.waiting_bytes = 0;
         let waiting = std::mem::take(&mut self.waiting).into_iter();
-        contain(|| {
+        self.work(|document| {
             let changes = waiting.map(|bytes| Change::try_from(&*bytes).map_err(unavailable));
             let changes: Vec<Change> = changes.collect::<Result<_, _>>()?;
-            self.document.apply_changes(changes).map_err(unavailable)?;
-            match self.document.get_missing_deps(&[]) {
+            document.apply_changes(changes).map_err(unavailable)?;
+            match document.get_missing_deps(&[]) {
                 missing if missing.is_empty() => Ok(()),
                 missing => Err(unavailable(format!("a change depends on {} that is not there", missing[0]))),
             }
@@ -112,8 +138,8 @@ impl Content {
     }
 
     pub fn text(&mut self) -> Result<String, RichError> {
-        self.settle()?;
-        let text = contain(|| self.document.text(&self.object).map_err(unavailable))?;
+        let object = self.object.clone();
+        let text = self.look(|document| document.text(&object).map_err(unavailable))?;
         Ok(self.run.as_ref().map_or_else(|| text.clone(), |run| run.applied(&text)))
     }
 
@@ -122,7 +148,8 @@ impl Content {
         if let Some(length) = self.length {
             return Ok(length);
         }
-        let mut length = contain(|| Ok(self.document.length(&self.object)))?;
+        let object = self.object.clone();
+        let mut length = self.look(|document| Ok(document.length(&object)))?;
         if let Some(run) = &self.run {
             length = (length + run.insert.len()).saturating_sub(run.delete);
         }
@@ -148,38 +175,37 @@ impl Content {
         }
         let delete = isize::try_from(run.delete).map_err(unavailable)?;
         let insert: String = run.insert.iter().collect();
-        contain(|| self.document.splice_text(&self.object, run.at, delete, &insert).map_err(unavailable))
-    }
-
-    /// The document, for looking at it and editing it, with nothing waiting.
-    pub fn settled(&mut self) -> Result<&mut AutoCommit, RichError> {
-        self.settle()?;
-        Ok(&mut self.document)
+        let object = self.object.clone();
+        self.work(|document| document.splice_text(&object, run.at, delete, &insert).map_err(unavailable))
     }
 
     /// Ends the transaction: its change, if it made one.
     pub fn commit(&mut self) -> Result<Option<Change>, RichError> {
         self.end_run()?;
-        contain(|| {
-            if self.document.pending_ops() == 0 {
-                self.document.rollback();
+        self.work(|document| {
+            if document.pending_ops() == 0 {
+                document.rollback();
                 return Ok(None);
             }
-            self.document.commit_with(CommitOptions::default().with_time(0));
-            self.document.get_last_local_change().map(Some).ok_or_else(|| unavailable("the change is missing"))
+            document.commit_with(CommitOptions::default().with_time(0));
+            document.get_last_local_change().map(Some).ok_or_else(|| unavailable("the change is missing"))
         })
     }
 
     /// Ends the transaction without a change.
     pub fn rollback(&mut self) {
         (self.run, self.length) = (None, None);
-        self.document.rollback();
+        // A document that broke before stays broken, and says so when it is used.
+        let _: Result<(), RichError> = self.work(|document| {
+            document.rollback();
+            Ok(())
+        });
     }
 
     /// The document as bytes.
     pub fn save(&mut self) -> Result<Vec<u8>, RichError> {
         self.settle()?;
-        contain(|| Ok(self.document.save()))
+        self.work(|document| Ok(document.save()))
     }
 
     /// How many bytes of changes wait.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use automerge::{ActorId, AutoCommit};
 
 use super::change::{Frame, Summary};
-use super::contain::{contain, unavailable};
+use super::contain::unavailable;
 use super::content::Content;
 use super::operations::INSERT;
 use super::rows::{self, Rows, RowsMut, Snapshot, State, Version};
@@ -213,9 +213,7 @@ impl RichCell {
     /// [`RichError::Edit`] when the cell is a text, [`RichError::Unavailable`] when automerge fails.
     pub fn json(&self) -> Result<Value, RichError> {
         self.expect(FieldKind::Json)?;
-        let mut content = self.content();
-        let document = content.settled()?;
-        contain(|| json::read(document))
+        self.content().look(json::read)
     }
 
     /// Starts a transaction's edits under `actor`: call it before the first edit of a transaction.
@@ -286,8 +284,7 @@ impl RichCell {
 
     fn edit_json(&mut self, edit: impl FnOnce(&mut AutoCommit) -> Result<(), RichError>) -> Result<(), RichError> {
         self.expect(FieldKind::Json)?;
-        let document = self.content_mut().settled()?;
-        contain(|| edit(document))?;
+        self.content_mut().edit(edit)?;
         self.expect_room(0)
     }
 
@@ -299,6 +296,10 @@ impl RichCell {
     /// automerge fails.
     pub fn finish(&mut self) -> Result<Option<Made>, RichError> {
         let Some(change) = self.content_mut().commit()? else { return Ok(None) };
+        let (size, limit) = (change.len() as u64, self.operations_limit());
+        if size > limit {
+            return Err(RichError::TooLarge { what: "the number of edits of a field", size, limit });
+        }
         let bytes = change.raw_bytes().to_vec();
         if bytes.len() > MAX_CHANGE_BYTES {
             let (size, limit) = (bytes.len() as u64, MAX_CHANGE_BYTES as u64);
@@ -311,13 +312,7 @@ impl RichCell {
             start_op: change.start_op().get(),
             max_op: change.max_op(),
             deps: change.deps().to_vec(),
-            reaches: self
-                .seen
-                .split_last()
-                .map_or(&[][..], |(_, earlier)| earlier)
-                .iter()
-                .map(|seen| seen.generation)
-                .collect(),
+            reaches: self.seen.iter().rev().skip(1).rev().map(|seen| seen.generation).collect(),
             inserts: if self.kind == FieldKind::Text { inserts_column(&bytes)? } else { Vec::new() },
         };
         if let Some(last) = self.seen.last_mut() {
@@ -366,9 +361,13 @@ impl RichCell {
         Err(RichError::Edit { why: format!("the field holds {:?}, not {kind:?}", self.kind) })
     }
 
+    fn operations_limit(&self) -> u64 {
+        if self.kind == FieldKind::Text { MAX_TEXT_OPERATIONS } else { MAX_JSON_OPERATIONS }
+    }
+
     fn expect_room(&mut self, more: u64) -> Result<(), RichError> {
         let pending = self.content_mut().pending() + more;
-        let limit = if self.kind == FieldKind::Text { MAX_TEXT_OPERATIONS } else { MAX_JSON_OPERATIONS };
+        let limit = self.operations_limit();
         if pending > limit {
             return Err(RichError::TooLarge { what: "the number of edits of a field", size: pending, limit });
         }

@@ -11,10 +11,10 @@ use automerge::{
     AutoCommit, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, ScalarValueRef, Value as Stored, ValueRef,
 };
 
-use super::RichError;
 use super::contain::unavailable;
 use super::document::Step;
 use super::genesis::ROOT_KEY;
+use super::{MAX_JSON_OPERATIONS, RichError};
 use crate::value::{Fields, Value};
 
 /// The largest product of two lists' lengths for which the longest common part is looked for; others are compared
@@ -276,6 +276,24 @@ fn kept(old: &[Value], new: &[Value]) -> Vec<(usize, usize)> {
 
 /// Whether `value` can be stored below `above` objects and lists; asked before anything is changed.
 fn check(value: &Value, above: usize) -> Result<(), RichError> {
+    check_depth(value, above)?;
+    check_count(value)
+}
+
+/// Refuses a value that takes more operations than a change may have.
+fn check_count(value: &Value) -> Result<(), RichError> {
+    fn count(value: &Value) -> u64 {
+        1 + match value {
+            Value::List(values) => values.iter().map(count).sum(),
+            Value::Object(fields) => fields.values().map(count).sum(),
+            _ => 0,
+        }
+    }
+    let (size, limit) = (count(value), MAX_JSON_OPERATIONS);
+    if size <= limit { Ok(()) } else { Err(RichError::TooLarge { what: "the number of values in json", size, limit }) }
+}
+
+fn check_depth(value: &Value, above: usize) -> Result<(), RichError> {
     let mut nested: Box<dyn Iterator<Item = &Value>> = match value {
         Value::List(values) => Box::new(values.iter()),
         Value::Object(fields) => Box::new(fields.values()),
@@ -284,7 +302,7 @@ fn check(value: &Value, above: usize) -> Result<(), RichError> {
     if above >= Value::MAX_DEPTH {
         return Err(refuse(format!("lists and objects nest at most {} deep", Value::MAX_DEPTH)));
     }
-    nested.try_for_each(|value| check(value, above + 1))
+    nested.try_for_each(|value| check_depth(value, above + 1))
 }
 
 fn refuse(why: impl std::fmt::Display) -> RichError {

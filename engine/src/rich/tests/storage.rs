@@ -132,6 +132,38 @@ fn edits_out_of_place_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_cell_that_failed_once_stays_unavailable_until_it_is_loaded_again() {
+    let (mut first, mut second) = (Replica::new(FieldKind::Text, 0), Replica::new(FieldKind::Text, 1));
+    first.commit(|cell| cell.splice(0, 0, "a").unwrap()).unwrap();
+    let orphan = first.commit(|cell| cell.splice(1, 0, "b").unwrap()).unwrap();
+    second.commit(|cell| cell.splice(0, 0, "c").unwrap()).unwrap();
+    let state = State { changes: 2, ..rows::state(&second.rows).unwrap() };
+    second.cell.apply(1, &orphan.bytes, &state).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(second.cell.text(), Err(RichError::Unavailable { .. })));
+        assert!(matches!(second.cell.splice(0, 0, "x"), Err(RichError::Unavailable { .. })));
+        second.cell.rollback();
+    }
+    assert!(matches!(second.cell.finish(), Err(RichError::Unavailable { .. })));
+    assert_eq!(&*second.reloaded().text().unwrap(), "c");
+}
+
+#[test]
+fn more_than_a_change_may_hold_is_refused_before_anything_is_changed() {
+    let mut replica = Replica::new(FieldKind::Json, 0);
+    let many = Value::List(vec![Value::Null; crate::rich::MAX_JSON_OPERATIONS as usize]);
+    let made = replica.commit(|cell| {
+        assert!(matches!(cell.set_json(&many), Err(RichError::TooLarge { .. })));
+        assert!(matches!(cell.put(&[Step::Key("k")], &many), Err(RichError::TooLarge { .. })));
+    });
+    assert!(made.is_none());
+    let mut replica = Replica::new(FieldKind::Text, 0);
+    let long = "x".repeat(crate::rich::MAX_TEXT_OPERATIONS as usize + 1);
+    let made = replica.commit(|cell| assert!(matches!(cell.splice(0, 0, &long), Err(RichError::TooLarge { .. }))));
+    assert!(made.is_none());
+}
+
+#[test]
 fn a_transaction_without_effect_makes_no_change_and_a_rollback_undoes() {
     let mut replica = Replica::new(FieldKind::Text, 0);
     assert!(replica.commit(|_| ()).is_none());
