@@ -13,7 +13,9 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 
 use super::link::{Half, Link, Side};
 use super::pipe::Pipe;
-use crate::transport::{Addr, ChannelBinding, CloseCode, CloseReason, Connection, PathInfo, PathKind, Stream};
+use crate::transport::{
+    Addr, ChannelBinding, CloseCode, CloseReason, Connection, PathInfo, PathKind, Stream, closed_io,
+};
 
 pub(super) struct MemoryConnection {
     alive: Arc<Alive>,
@@ -25,6 +27,12 @@ pub(super) struct MemoryConnection {
 struct Alive {
     link: Arc<Link>,
     side: Side,
+}
+
+impl Alive {
+    fn ended(&self) -> Option<CloseReason> {
+        self.link.ended(self.side)
+    }
 }
 
 impl Drop for Alive {
@@ -42,8 +50,8 @@ impl MemoryConnection {
     fn stream(&self, half: Half) -> Stream {
         let alive = (self.alive.clone(), half.permit);
         Stream {
-            reader: Box::new(Kept { end: half.reader, _alive: alive.clone() }),
-            writer: Box::new(Kept { end: half.writer, _alive: alive }),
+            reader: Box::new(Kept { end: half.reader, alive: alive.clone() }),
+            writer: Box::new(Kept { end: half.writer, alive }),
         }
     }
 }
@@ -111,12 +119,19 @@ impl fmt::Debug for MemoryConnection {
 /// The end of a pipe; it keeps its connection open.
 struct Kept<End> {
     end: End,
-    _alive: (Arc<Alive>, Arc<OwnedSemaphorePermit>),
+    alive: (Arc<Alive>, Arc<OwnedSemaphorePermit>),
 }
 
 impl<End: AsyncRead + Unpin> AsyncRead for Kept<End> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.end).poll_read(context, out)
+        let before = out.filled().len();
+        let read = Pin::new(&mut self.end).poll_read(context, out);
+        let ended = matches!(read, Poll::Ready(Ok(()))) && out.filled().len() == before && out.remaining() > 0;
+        match self.alive.0.ended().filter(|_| ended) {
+            // A connection that is lost takes writers with it, one after the other: that is no good order.
+            Some(reason) => Poll::Ready(Err(closed_io(&reason))),
+            None => read,
+        }
     }
 }
 

@@ -143,6 +143,11 @@ impl Link {
         first
     }
 
+    /// How the connection ended, if it did, as it looks from `side`.
+    pub(super) fn ended(&self, side: Side) -> Option<CloseReason> {
+        self.end.borrow().as_ref().map(|end| end.seen_from(side))
+    }
+
     /// Waits for the end, as it looks from `side`.
     pub(super) async fn closed(&self, side: Side) -> CloseReason {
         let mut end = self.end.subscribe();

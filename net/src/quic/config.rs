@@ -32,7 +32,7 @@ pub struct QuicConfig {
     pub handshake_burst: u32,
     /// Handshakes that one network address may start per second after its burst: 8.
     pub handshakes_per_second: u32,
-    /// How long [`QuicTransport::shutdown`](super::QuicTransport) waits for peers to hear of it: 1 s.
+    /// How long [`QuicTransport::shutdown`](super::QuicTransport) waits for peers to hear of it: 500 ms.
     pub shutdown_timeout: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Default for QuicConfig {
             max_accepted: 100,
             handshake_burst: 64,
             handshakes_per_second: 8,
-            shutdown_timeout: Duration::from_secs(1),
+            shutdown_timeout: Duration::from_millis(500),
         }
     }
 }
