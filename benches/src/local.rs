@@ -8,7 +8,7 @@ use crate::contender::sqlite::Sqlite;
 use crate::contender::tidewater::Tidewater;
 use crate::contender::{Contender, Outcome};
 use crate::measure::measure;
-use crate::records::{Random, Record, records};
+use crate::records::{Random, Record, ndjson_bytes, records};
 use crate::report::Row;
 
 /// How many records or changes share a commit in the bulk works.
@@ -37,7 +37,7 @@ struct Figures {
 
 /// Runs all contenders over `count` records.
 pub(crate) fn rows(count: u64) -> Outcome<Vec<Row>> {
-    let ndjson: u64 = (0..count).map(|n| Record::numbered(n).to_json().len() as u64 + 1).sum();
+    let ndjson = ndjson_bytes(count);
     let all = [
         (Tidewater::NAME, run::<Tidewater>(count)?),
         (Sqlite::NAME, run::<Sqlite>(count)?),

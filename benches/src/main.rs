@@ -1,12 +1,15 @@
 //! The benchmarks: `cargo run --release -p tidewater-benches` prints the table of goals.
 
 mod contender;
+mod import;
 mod local;
 mod machine;
 mod measure;
+mod memory;
 mod records;
 mod report;
 mod shared;
+mod sync;
 mod trace;
 
 use std::path::{Path, PathBuf};
@@ -39,16 +42,29 @@ enum Command {
         /// A trace of the public editing-traces collection, `.json` or `.json.gz`.
         file: PathBuf,
     },
+    /// Imports a file of NDJSON, whose records have the field `id`.
+    Import {
+        /// One JSON object a line.
+        file: PathBuf,
+    },
+    /// Imports a file of NDJSON and syncs it to an empty replica over QUIC on this machine.
+    Sync {
+        /// One JSON object a line.
+        file: PathBuf,
+    },
+    /// What `memory` measures.
+    #[command(hide = true)]
+    MemoryChild,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.command {
         None => table(arguments.records).map(|report| (report, "table".to_owned())),
-        Some(Command::Trace { file }) => replay(file).map(|report| {
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            (report, format!("trace-{}", name.split('.').next().unwrap_or_default()))
-        }),
+        Some(Command::Trace { file }) => replay(file).map(|report| (report, named("trace", file))),
+        Some(Command::Import { file }) => import::report(file).map(|report| (report, named("import", file))),
+        Some(Command::Sync { file }) => import::sync(file).map(|report| (report, named("sync", file))),
+        Some(Command::MemoryChild) => return ended(memory::child()),
     };
     let written = outcome.and_then(|(report, name)| {
         print!("{}", report.table());
@@ -56,7 +72,11 @@ fn main() -> ExitCode {
         println!("\n{0}/{name}.json, {0}/{name}.svg", arguments.out.display());
         Ok(())
     });
-    match written {
+    ended(written)
+}
+
+fn ended(outcome: Outcome<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -65,10 +85,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// `trace-NAME` for a file called `NAME.json.gz`.
+fn named(what: &str, file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!("{what}-{}", name.split('.').next().unwrap_or_default())
+}
+
 fn table(records: u64) -> Outcome<Report> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let setting = format!("{records} records of 5 fields, {cores} cores; every commit durable");
-    Ok(Report { setting, rows: local::rows(records)? })
+    let mut rows = local::rows(records)?;
+    rows.extend(memory::row()?);
+    rows.extend(sync::rows(&sync::Payload {
+        load: &|database| contender::tidewater::fill(database, records),
+        collection: contender::tidewater::COLLECTION,
+        records,
+        ndjson_bytes: records::ndjson_bytes(records),
+    })?);
+    Ok(Report { setting, rows })
 }
 
 fn replay(file: &Path) -> Outcome<Report> {

@@ -45,6 +45,11 @@ pub(crate) fn records(from: u64, to: u64) -> Vec<Record> {
     (from..to).map(Record::numbered).collect()
 }
 
+/// How large the first `count` records are as NDJSON, in bytes.
+pub(crate) fn ndjson_bytes(count: u64) -> u64 {
+    (0..count).map(|n| Record::numbered(n).to_json().len() as u64 + 1).sum()
+}
+
 /// SplitMix64: small, and the same everywhere.
 pub(crate) struct Random(u64);
 

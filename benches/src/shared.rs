@@ -9,9 +9,10 @@ use tidewater_engine::host::HeadSigner;
 use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::{Authority, EffectiveTable, Rank, SecretKey};
 use tidewater_engine::store::{Location, Options, Store};
+use tidewater_net::host::SystemHost;
 
 use crate::contender::Outcome;
-use crate::machine::{CACHE_BYTES, Machine};
+use crate::machine::CACHE_BYTES;
 
 /// Stores of one space, each in its own file.
 pub(crate) struct Shared {
@@ -49,7 +50,7 @@ impl Shared {
         let open = |(number, path): (usize, &PathBuf)| -> Outcome<Store> {
             let signer: Arc<dyn HeadSigner> = Arc::new(key(number));
             let options = Options {
-                host: Arc::new(Machine),
+                host: Arc::new(SystemHost),
                 signer: Box::new(move |_| Ok((signer, Vec::new()))),
                 create: true,
                 exclusive: true,

@@ -10,10 +10,11 @@ use tidewater_sync::Database;
 
 use super::{Contender, Outcome};
 use crate::machine::database;
-use crate::records::Record;
+use crate::records::{Record, records};
 use crate::report::TIDEWATER;
 
-const COLLECTION: &str = "records";
+/// Where the records are.
+pub(crate) const COLLECTION: &str = "records";
 
 pub(crate) struct Tidewater(Database);
 
@@ -71,6 +72,13 @@ impl Contender for Tidewater {
         }
         Ok(found)
     }
+}
+
+/// Declares an index and inserts so many records, 1,000 a commit.
+pub(crate) fn fill(database: &Database, count: u64) -> Outcome<()> {
+    let database = Tidewater(database.clone());
+    database.index_sizes()?;
+    (0..count).step_by(1_000).try_for_each(|from| database.insert(&records(from, count.min(from + 1_000))))
 }
 
 /// How many fields a record has.
