@@ -16,6 +16,7 @@ pub mod gate;
 pub mod genesis;
 mod json;
 pub mod operations;
+mod render;
 pub mod rows;
 mod run;
 #[cfg(test)]

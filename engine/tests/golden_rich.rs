@@ -57,7 +57,7 @@ fn writer() -> WriterId {
 
 /// The changes of some transactions, and the rows they leave.
 fn history(kind: FieldKind, edits: &[&dyn Fn(&mut RichCell)]) -> (Vec<Vec<u8>>, Memory) {
-    let mut cell = RichCell::new(kind, 2).unwrap();
+    let mut cell = RichCell::new(kind, 2);
     let mut rows = Memory::default();
     let mut changes = Vec::new();
     for (sequence, edit) in edits.iter().enumerate() {

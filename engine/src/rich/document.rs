@@ -76,11 +76,9 @@ pub struct RichCell {
 
 impl RichCell {
     /// An empty cell of a field that nobody has written in `generation`.
-    ///
-    /// # Errors
-    /// [`RichError::Unavailable`] when automerge fails.
-    pub fn new(kind: FieldKind, generation: u64) -> Result<Self, RichError> {
-        Ok(Self::over(kind, Content::new(kind)?, vec![Seen::nothing(generation)]))
+    #[must_use]
+    pub fn new(kind: FieldKind, generation: u64) -> Self {
+        Self::over(kind, Content::new(kind), vec![Seen::nothing(generation)])
     }
 
     fn over(kind: FieldKind, content: Content, seen: Vec<Seen>) -> Self {
@@ -97,14 +95,16 @@ impl RichCell {
         let newest = chain.last().map_or(0, |generation| generation.number);
         let states = chain.iter().map(|each| rows::state(each.rows)).collect::<Result<Vec<_>, _>>()?;
         states.iter().try_for_each(State::check_loadable)?;
-        let mut cell = match Self::from_snapshot(kind, chain, &states)? {
-            Some(cell) => cell,
-            None => Self::new(kind, newest)?,
-        };
+        let changes = states.iter().map(|state| state.changes).sum();
+        let small = Content::is_small(kind, changes, states.iter().map(|state| state.bytes).sum());
+        let snapshot = if small { None } else { Self::from_snapshot(kind, chain, &states)? };
+        let mut cell = snapshot.unwrap_or_else(|| Self::new(kind, newest));
         for (generation, state) in chain.iter().zip(&states) {
             cell.catch_up(generation, state)?;
         }
-        cell.content_mut().settle()?;
+        if !small {
+            cell.content_mut().settle()?;
+        }
         cell.seen.sort_by_key(|seen| seen.generation);
         Ok(cell)
     }
@@ -146,13 +146,18 @@ impl RichCell {
         let first = self.seen[at].changes;
         let content = self.content_mut();
         let mut outcome = Ok(());
+        let mut found = first;
         rows::changes_from(generation.rows, first, &mut |bytes| {
+            found += 1;
             if outcome.is_ok() {
                 outcome = content.apply(bytes);
             }
             Ok(())
         })?;
         outcome?;
+        if found != state.changes {
+            return Err(unavailable(format!("{found} of its {} changes are there", state.changes)));
+        }
         self.seen[at] = Seen::all(generation.number, state);
         Ok(())
     }

@@ -64,6 +64,7 @@ fn texts_converge() {
             assert_eq!(replica.cell.text().unwrap(), text, "seed {seed}");
             assert_eq!(replica.cell.length().unwrap(), text.chars().count(), "seed {seed}");
             assert_eq!(replica.reloaded().text().unwrap(), text, "seed {seed}");
+            assert_eq!(replica.reloaded_into_automerge().text().unwrap(), text, "seed {seed}");
             assert_eq!(replica.reloaded().version(), replica.cell.version(), "seed {seed}");
         }
     }

@@ -241,6 +241,7 @@ fn dishonest_changes_that_pass_the_gate_converge() {
         for writer in &mut writers {
             assert_eq!(content(&writer.cell), expected, "{kind:?} seed {seed}");
             assert_eq!(content(&writer.reloaded()), expected, "{kind:?} seed {seed}");
+            assert_eq!(content(&writer.reloaded_into_automerge()), expected, "{kind:?} seed {seed}");
             writer.save();
             assert_eq!(content(&writer.reloaded()), expected, "{kind:?} seed {seed}");
         }

@@ -80,8 +80,9 @@ fn a_missing_change_makes_the_cell_unavailable_and_nothing_else() {
     assert!(matches!(error, RichError::Unavailable { .. }), "{error}");
     let garbage = [0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 1, 0];
     replica.rows.rows.insert(first, garbage.to_vec());
-    let error = RichCell::load(FieldKind::Text, &replica.chain()).unwrap_err();
-    assert!(matches!(error, RichError::Unavailable { .. }), "{error}");
+    let mut cell = RichCell::load(FieldKind::Text, &replica.chain()).unwrap();
+    assert!(matches!(cell.text(), Err(RichError::Unavailable { .. })));
+    assert!(matches!(cell.splice(0, 0, "x"), Err(RichError::Unavailable { .. })));
 }
 
 #[test]
@@ -271,7 +272,7 @@ fn the_cache_keeps_versions_apart_and_its_budget() {
     // The least recently used go first, and the budget holds at every step.
     for at in 0..100 {
         let field = format!("field {at}");
-        let cell = RichCell::new(FieldKind::Text, 1).unwrap();
+        let cell = RichCell::new(FieldKind::Text, 1);
         cache.put(CellName { field, ..name.clone() }, Arc::new(cell));
         assert!(cache.weight_bytes() <= 100_000);
         assert!(cache.get(&name, two).is_some(), "it is used all the time");

@@ -50,7 +50,7 @@ pub(super) fn name(kind: FieldKind) -> CellName {
 
 impl Replica {
     pub fn new(kind: FieldKind, writer: usize) -> Self {
-        let cell = RichCell::new(kind, 1).unwrap();
+        let cell = RichCell::new(kind, 1);
         let name = name(kind);
         Self { name, writer, cell, rows: MemoryRows::default(), held: BTreeSet::new(), sequence: 0 }
     }
@@ -105,6 +105,13 @@ impl Replica {
         if state.snapshot_due() {
             self.cell.save(&mut self.rows, &state).unwrap();
         }
+    }
+
+    /// Loaded anew, and every change put into automerge: a small text is otherwise shown without it.
+    pub fn reloaded_into_automerge(&self) -> RichCell {
+        let mut cell = self.reloaded();
+        cell.save(&mut self.rows.clone(), &rows::state(&self.rows).unwrap()).unwrap();
+        cell
     }
 
     pub fn reloaded(&self) -> RichCell {
