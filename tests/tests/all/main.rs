@@ -2,4 +2,5 @@
 
 mod convergence;
 mod corpus;
+mod kill;
 mod tidy;
