@@ -1,9 +1,13 @@
-//! The machine as a database needs it: its clock, its randomness, and where it keeps state outside of files.
+//! The machine as a database needs it: its clock, its randomness, and where it keeps state outside of files; and opening
+//! databases on it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidewater_engine::host::Host;
+use tidewater_engine::store::Location;
+use tidewater_sync::{CreateOptions, Database, DatabaseError, OpenOptions};
 
 /// The clock and the randomness of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,4 +36,48 @@ pub fn state_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
     Some(state.join("tidewater"))
+}
+
+/// The storage's page cache of databases opened here, in bytes.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// How databases are opened on this machine: its clock and randomness, and [`state_folder`] as the mirror.
+#[must_use]
+pub fn open_options() -> OpenOptions {
+    OpenOptions { host: Arc::new(SystemHost), mirror: state_folder(), cache_bytes: CACHE_BYTES }
+}
+
+/// Creates a database with an identity of that name and a home space.
+///
+/// # Errors
+/// As [`Database::create`]: there may be a file already.
+pub fn create(path: impl Into<PathBuf>, identity: impl Into<String>) -> Result<Database, DatabaseError> {
+    let options = CreateOptions { open: open_options(), identity: Some(identity.into()), home: true };
+    Database::create(Location::File(path.into()), options)
+}
+
+/// Creates a database without an identity: it waits for a ticket that links it to another device's.
+///
+/// # Errors
+/// As [`Database::create`]: there may be a file already.
+pub fn create_unlinked(path: impl Into<PathBuf>) -> Result<Database, DatabaseError> {
+    let options = CreateOptions { open: open_options(), identity: None, home: false };
+    Database::create(Location::File(path.into()), options)
+}
+
+/// Creates a database in memory, with an identity of that name and a home space. It is gone with its last clone.
+///
+/// # Errors
+/// As [`Database::create`].
+pub fn in_memory(identity: impl Into<String>) -> Result<Database, DatabaseError> {
+    let open = OpenOptions { mirror: None, ..open_options() };
+    Database::create(Location::Memory, CreateOptions { open, identity: Some(identity.into()), home: true })
+}
+
+/// Opens a database.
+///
+/// # Errors
+/// As [`Database::open`].
+pub fn open(path: impl Into<PathBuf>) -> Result<Database, DatabaseError> {
+    Database::open(Location::File(path.into()), open_options())
 }

@@ -1,1 +1,30 @@
-//! Tidewater: a local-first database.
+#![doc = include_str!("../README.md")]
+
+pub use tidewater_engine::document::{Conflict, Document, Sibling};
+pub use tidewater_engine::fields;
+pub use tidewater_engine::host::Host;
+pub use tidewater_engine::id::{DatabaseId, DeviceId, DocumentId, IdError, SpaceId, WriterId};
+pub use tidewater_engine::operation::FieldKind;
+pub use tidewater_engine::port;
+pub use tidewater_engine::query::{
+    Access, Comparison, Cursor, Delta, Filter, Found, LanguageError, LiveError, LiveQuery, Nulls, Order, Page, Plan,
+    Query,
+};
+pub use tidewater_engine::schema::{Field, Index, Schema, ValueType};
+pub use tidewater_engine::space::Rank;
+pub use tidewater_engine::store::{
+    Change, ChangeGuard, Collection, Durability, Edit, Location, OpenError, PathSegment, ReadError, Snapshot,
+    SpaceReport, Store, Transaction, TransactionError, VerifyReport, Watch, WatchStopper, WriteError,
+};
+pub use tidewater_engine::value::{Blob, Fields, JsonError, Reference, Value, fields_from_json, fields_to_json};
+pub use tidewater_net::host::{SystemHost, create, create_unlinked, in_memory, open, open_options, state_folder};
+pub use tidewater_net::node::{
+    ConnectError, ConnectionMode, Events, JoinError, Joined, Node, NodeConfig, NodeEvent, NodePeer, NodeStatus,
+    RetryPolicy, StartError,
+};
+pub use tidewater_net::transport::{Addr, AddrError};
+pub use tidewater_sync::{
+    CreateOptions, Database, DatabaseError, IdentityCard, IdentityId, Member, MemberDevice, OpenOptions, PeerRecord,
+    PeerStatus, SessionEvent, SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError,
+    TicketKind,
+};

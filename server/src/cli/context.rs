@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::query::Filter;
 use tidewater_engine::store::Location;
-use tidewater_net::host::{SystemHost, state_folder};
+use tidewater_net::host::open_options;
 use tidewater_net::node::Node;
-use tidewater_sync::{CreateOptions, Database, OpenOptions};
+use tidewater_sync::{CreateOptions, Database};
 
 use super::arguments::{Global, InSpace};
 use super::failure::{Done, Failure};
 use super::output::Output;
 
-/// The storage's page cache, in bytes.
-const CACHE_BYTES: usize = 64 << 20;
 /// The most that is read of an argument given as `-`, in bytes.
 const MAX_ARGUMENT_BYTES: u64 = 16 << 20;
 
@@ -139,10 +137,6 @@ pub(crate) fn create(global: &Global, identity: Option<String>) -> Done<Database
         let message = if message.contains(&shown) { message } else { format!("{shown}: {message}") };
         Failure { code, message }
     })
-}
-
-fn open_options() -> OpenOptions {
-    OpenOptions { host: Arc::new(SystemHost), mirror: state_folder(), cache_bytes: CACHE_BYTES }
 }
 
 /// The name of an identity whose owner gives none: the user's.
