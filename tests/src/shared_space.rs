@@ -47,7 +47,7 @@ impl Host for SimulatedHost {
 
     fn fill_random(&self, out: &mut [u8]) {
         let mut random = self.random.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        out.iter_mut().for_each(|byte| *byte = random.next() as u8);
+        out.iter_mut().for_each(|byte| *byte = random.number() as u8);
     }
 }
 
@@ -86,7 +86,7 @@ impl SharedSpace {
     #[must_use]
     pub fn new(seed: u64, count: usize) -> Self {
         let mut random = Random::new(seed);
-        let mut bytes = || -> [u8; 32] { std::array::from_fn(|_| random.next() as u8) };
+        let mut bytes = || -> [u8; 32] { std::array::from_fn(|_| random.number() as u8) };
         let (space, epoch) = (SpaceId(bytes()), SecretKey::new(bytes()));
         let seeds: Vec<[u8; 32]> = (0..count).map(|_| bytes()).collect();
         let authority = |number| Authority {
