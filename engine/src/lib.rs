@@ -1,8 +1,8 @@
 //! The local half of Tidewater: one file that holds signed, sealed operation logs, and the documents they fold into.
 //!
-//! [`Store`] is the entry point. The engine is synchronous, deterministic and knows no network, no peer and no clock
-//! it was not handed: time and randomness come from a [`Host`], signatures from a [`HeadSigner`], authority and keys
-//! from an [`EffectiveTable`] that the `tidewater-sync` crate computes.
+//! [`Store`](store::Store) is the entry point. The engine is synchronous, deterministic and knows no network, no peer and no clock
+//! it was not handed: time and randomness come from a [`Host`](host::Host), signatures from a [`HeadSigner`](host::HeadSigner), authority and keys
+//! from an [`EffectiveTable`](space::EffectiveTable) that the `tidewater-sync` crate computes.
 
 pub mod codec;
 pub mod document;

@@ -122,7 +122,7 @@ pub enum OperationError {
         /// The field.
         field: String,
     },
-    /// The elements of an include or exclude don't ascend; [`FieldOp::include`] and [`FieldOp::exclude`] order them.
+    /// The elements of an include or exclude don't ascend; [`FieldOp::include`](super::FieldOp::include) and [`FieldOp::exclude`](super::FieldOp::exclude) order them.
     #[error("{id}: field {field}: the elements of a set ascend and are different")]
     Elements {
         /// The document.
