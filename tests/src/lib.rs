@@ -7,3 +7,8 @@ pub mod linked;
 pub mod oracle;
 pub mod random;
 pub mod shared_space;
+
+/// The README, so that its example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
