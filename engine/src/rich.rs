@@ -12,6 +12,7 @@ pub mod columns;
 mod contain;
 mod content;
 pub mod document;
+mod first;
 pub mod gate;
 pub mod genesis;
 mod json;

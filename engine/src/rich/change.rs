@@ -6,9 +6,9 @@ use super::MAX_CHANGE_BYTES;
 use crate::codec::{DecodeError, Reader};
 
 /// The four bytes that every automerge chunk starts with.
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 /// The chunk type of an uncompressed change.
-const CHANGE_CHUNK: u8 = 1;
+pub(super) const CHANGE_CHUNK: u8 = 1;
 /// The longest actor id of a change that is told from a made-up one, in bytes.
 const MAX_ACTOR_BYTES: usize = 32;
 

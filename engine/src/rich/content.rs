@@ -8,10 +8,12 @@ use std::sync::LazyLock;
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, LoadOptions, ObjId, ROOT, ReadDoc, TextEncoding, VerificationMode};
 
+use super::change::{Frame, Summary};
 use super::contain::{contain, unavailable};
+use super::operations::INSERT;
 use super::render::Characters;
 use super::run::Run;
-use super::{RichError, genesis};
+use super::{Made, RichError, first, genesis};
 use crate::operation::FieldKind;
 
 /// How many changes wait at most.
@@ -272,7 +274,10 @@ impl Content {
     }
 
     /// Ends the transaction: its change, if it made one.
-    pub fn commit(&mut self) -> Result<Option<Change>, RichError> {
+    pub fn commit(&mut self) -> Result<Option<Made>, RichError> {
+        if let Some(made) = self.commit_first()? {
+            return Ok(Some(made));
+        }
         self.end_run()?;
         if self.pending_operations() == 0 && self.broken.is_none() {
             self.rollback();
@@ -280,8 +285,47 @@ impl Content {
         }
         self.work(|document, _| {
             document.commit_with(CommitOptions::default().with_time(0));
-            document.get_last_local_change().map(Some).ok_or_else(|| unavailable("the change is missing"))
+            document.get_last_local_change().ok_or_else(|| unavailable("the change is missing"))
         })
+        .and_then(|change| self.made(&change))
+        .map(Some)
+    }
+
+    /// The first change of an empty text does not need automerge.
+    fn commit_first(&mut self) -> Result<Option<Made>, RichError> {
+        let is_first = self.document.is_none() && self.waiting.is_empty() && self.kind == FieldKind::Text;
+        let (true, Some(run), Some(actor)) = (is_first, &self.run, &self.actor) else { return Ok(None) };
+        if run.insert.is_empty() {
+            return Ok(None);
+        }
+        let made = first::change(actor, &run.insert);
+        self.run = None;
+        let length = self.length;
+        self.apply(&made.bytes)?;
+        self.length = length;
+        Ok(Some(made))
+    }
+
+    fn made(&self, change: &Change) -> Result<Made, RichError> {
+        let bytes = change.raw_bytes().to_vec();
+        let inserts = match self.kind {
+            FieldKind::Text => {
+                let frame = Frame::parse(&bytes).map_err(unavailable)?;
+                frame.column(INSERT).unwrap_or_default().to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let summary = Summary {
+            hash: change.hash(),
+            actor: change.actor_id().clone(),
+            seq: change.seq(),
+            start_op: change.start_op().get(),
+            max_op: change.max_op(),
+            deps: change.deps().to_vec(),
+            reaches: Vec::new(),
+            inserts,
+        };
+        Ok(Made { bytes, summary })
     }
 
     /// Ends the transaction without a change.

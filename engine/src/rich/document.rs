@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use automerge::{ActorId, AutoCommit};
 
-use super::change::{Frame, Summary};
+use super::change::Summary;
 use super::contain::unavailable;
 use super::content::Content;
-use super::operations::INSERT;
 use super::rows::{self, Rows, RowsMut, Snapshot, State, Version};
 use super::{MAX_CHANGE_BYTES, MAX_JSON_OPERATIONS, MAX_LOADED_OPERATIONS, MAX_TEXT_OPERATIONS, RichError};
 use super::{json, text};
@@ -300,32 +299,22 @@ impl RichCell {
     /// [`RichError::TooLarge`] when the change is longer than [`MAX_CHANGE_BYTES`], [`RichError::Unavailable`] when
     /// automerge fails.
     pub fn finish(&mut self) -> Result<Option<Made>, RichError> {
-        let Some(change) = self.content_mut().commit()? else { return Ok(None) };
-        let (size, limit) = (change.len() as u64, self.operations_limit());
-        if size > limit {
-            return Err(RichError::TooLarge { what: "the number of edits of a field", size, limit });
+        let Some(mut made) = self.content_mut().commit()? else { return Ok(None) };
+        let operations = made.summary.max_op + 1 - made.summary.start_op;
+        let limits = [
+            ("the number of edits of a field", operations, self.operations_limit()),
+            ("the change of a field in bytes", made.bytes.len() as u64, MAX_CHANGE_BYTES as u64),
+        ];
+        if let Some(&(what, size, limit)) = limits.iter().find(|(_, size, limit)| size > limit) {
+            return Err(RichError::TooLarge { what, size, limit });
         }
-        let bytes = change.raw_bytes().to_vec();
-        if bytes.len() > MAX_CHANGE_BYTES {
-            let (size, limit) = (bytes.len() as u64, MAX_CHANGE_BYTES as u64);
-            return Err(RichError::TooLarge { what: "the change of a field in bytes", size, limit });
-        }
-        let summary = Summary {
-            hash: change.hash(),
-            actor: change.actor_id().clone(),
-            seq: change.seq(),
-            start_op: change.start_op().get(),
-            max_op: change.max_op(),
-            deps: change.deps().to_vec(),
-            reaches: self.seen.iter().rev().skip(1).rev().map(|seen| seen.generation).collect(),
-            inserts: if self.kind == FieldKind::Text { inserts_column(&bytes)? } else { Vec::new() },
-        };
+        made.summary.reaches = self.seen.iter().rev().skip(1).rev().map(|seen| seen.generation).collect();
         if let Some(last) = self.seen.last_mut() {
             last.changes += 1;
-            last.operations += change.len() as u64;
-            last.version = last.version.after(&summary.hash);
+            last.operations += operations;
+            last.version = last.version.after(&made.summary.hash);
         }
-        Ok(Some(Made { bytes, summary }))
+        Ok(Some(made))
     }
 
     /// Ends the transaction without a change.
@@ -382,12 +371,6 @@ impl RichCell {
         }
         Ok(())
     }
-}
-
-/// The column of a change that was made here.
-fn inserts_column(bytes: &[u8]) -> Result<Vec<u8>, RichError> {
-    let frame = Frame::parse(bytes).map_err(unavailable)?;
-    Ok(frame.column(INSERT).unwrap_or_default().to_vec())
 }
 
 fn mix(version: Version, generation: u64, of: Version) -> Version {

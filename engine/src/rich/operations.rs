@@ -4,18 +4,18 @@ use super::change::{Frame, signed_leb128};
 use super::columns::{Booleans, ColumnError, Delta, Rle};
 use crate::codec::{DecodeError, Reader};
 
-const OBJECT_ACTOR: u32 = 1;
-const OBJECT_COUNTER: u32 = 2;
-const KEY_ACTOR: u32 = 17;
-const KEY_COUNTER: u32 = 19;
-const KEY_TEXT: u32 = 21;
+pub(super) const OBJECT_ACTOR: u32 = 1;
+pub(super) const OBJECT_COUNTER: u32 = 2;
+pub(super) const KEY_ACTOR: u32 = 17;
+pub(super) const KEY_COUNTER: u32 = 19;
+pub(super) const KEY_TEXT: u32 = 21;
 pub(super) const INSERT: u32 = 52;
-const ACTION: u32 = 66;
-const VALUE_META: u32 = 86;
-const VALUE: u32 = 87;
-const PRED_COUNT: u32 = 112;
-const PRED_ACTOR: u32 = 113;
-const PRED_COUNTER: u32 = 115;
+pub(super) const ACTION: u32 = 66;
+pub(super) const VALUE_META: u32 = 86;
+pub(super) const VALUE: u32 = 87;
+pub(super) const PRED_COUNT: u32 = 112;
+pub(super) const PRED_ACTOR: u32 = 113;
+pub(super) const PRED_COUNTER: u32 = 115;
 
 /// The columns that a change may have, ascending; those that it must have.
 const KNOWN: [u32; 12] = [
