@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod door;
 pub mod linked;
 pub mod oracle;
+pub mod program;
 pub mod random;
 pub mod shared_space;
 

@@ -1,0 +1,215 @@
+//! The program `tide` as people run it: processes on files in a temporary folder.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+/// A temporary folder with databases, where `tide` is run.
+#[derive(Debug)]
+pub struct Desk {
+    folder: tempfile::TempDir,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// When the command failed, or wrote something else.
+    #[must_use]
+    pub fn json(&self) -> Json {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Desk {
+    /// An empty folder.
+    ///
+    /// # Panics
+    /// When the system gives none.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// A folder with one database, `a.db`, in it.
+    #[must_use]
+    pub fn with_database() -> Self {
+        let desk = Self::new();
+        assert_eq!(desk.run("a", &["init", "--name", "Ada"]).code, 0);
+        desk
+    }
+
+    /// A file in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file with that content.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).expect("a file in a temporary folder");
+        path
+    }
+
+    /// A command on the database `NAME.db`.
+    ///
+    /// # Panics
+    /// When `tide` was not built beside this test.
+    #[must_use]
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let test = std::env::current_exe().expect("the path of this test");
+        let program = test.ancestors().nth(2).expect("target/PROFILE").join("tide");
+        assert!(program.exists(), "{} is missing: cargo build -p tidewater-server", program.display());
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.env("TIDE_DB", self.path(&format!("{name}.db"))).env("XDG_STATE_HOME", self.path("state"));
+        command.env("TMPDIR", self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command on the database `NAME.db` to its end.
+    ///
+    /// # Panics
+    /// When it can't be run.
+    #[must_use]
+    pub fn run(&self, name: &str, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(name, arguments).output().expect("tide runs"))
+    }
+
+    /// The same with something on standard input.
+    ///
+    /// # Panics
+    /// When it can't be run.
+    #[must_use]
+    pub fn run_with(&self, name: &str, arguments: &[&str], input: &[u8]) -> Ran {
+        let mut child = self.command(name, arguments).stdin(Stdio::piped()).spawn().expect("tide runs");
+        let mut to = child.stdin.take().expect("piped");
+        let input = input.to_vec();
+        // A command that refuses early does not read everything.
+        let writer = std::thread::spawn(move || drop(to.write_all(&input)));
+        let ran = Ran::of(child.wait_with_output().expect("tide ends"));
+        writer.join().expect("the writer ends");
+        ran
+    }
+
+    /// Starts a command that prints a line of JSON and goes on.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn start(&self, name: &str, arguments: &[&str]) -> Running {
+        let arguments = [arguments, &["--json"]].concat();
+        let mut child = self.command(name, &arguments).stderr(Stdio::inherit()).spawn().expect("tide runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("tide {arguments:?}: {error}: {line}"));
+        Running { child, out, said }
+    }
+
+    /// Starts `tide serve` on loopback, at addresses that are free.
+    #[must_use]
+    pub fn serve(&self, name: &str) -> Running {
+        self.start(name, &["serve", "--http", "127.0.0.1:0", "--p2p", "127.0.0.1:0"])
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A command that goes on until it is stopped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+    /// What it said first.
+    pub said: Json,
+}
+
+impl Running {
+    /// A text of what it said first.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.said[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.said))
+    }
+
+    /// The next line that it prints, as JSON.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub fn next(&mut self) -> Json {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// Sends a signal by its name, as `kill -NAME`.
+    ///
+    /// # Panics
+    /// When the system has no `kill`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill runs").success());
+    }
+
+    /// Waits for its end, and gives the exit code.
+    ///
+    /// # Panics
+    /// When the system fails.
+    pub fn wait(mut self) -> i32 {
+        self.child.wait().expect("it ends").code().unwrap_or(-1)
+    }
+
+    /// Asks it to end, as Ctrl-C does, and gives the exit code.
+    #[must_use]
+    pub fn stop(self) -> i32 {
+        self.signal("INT");
+        self.wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
