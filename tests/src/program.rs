@@ -175,7 +175,7 @@ impl Running {
     ///
     /// # Panics
     /// When it ends instead.
-    pub fn next(&mut self) -> Json {
+    pub fn next_line(&mut self) -> Json {
         let mut line = String::new();
         self.out.read_line(&mut line).expect("a line");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))

@@ -1,3 +1,5 @@
+//! The public names of Tidewater for Rust programs: re-exports, and nothing of its own.
+//!
 #![doc = include_str!("../README.md")]
 
 pub use tidewater_engine::document::{Conflict, Document, Sibling};

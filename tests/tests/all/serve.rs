@@ -45,9 +45,9 @@ fn a_watch_tells_changes_as_they_happen() {
     assert_eq!(watching.said, json!({"added": {"id": "n1", "done": false}}));
     assert_eq!(desk.run("a", &["put", "notes", "n2", r#"{"done": true}"#]).code, 0);
     assert_eq!(desk.run("a", &["put", "notes", "n1", r#"{"title": "x"}"#]).code, 0);
-    assert_eq!(watching.next(), json!({"changed": {"id": "n1", "done": false, "title": "x"}}));
+    assert_eq!(watching.next_line(), json!({"changed": {"id": "n1", "done": false, "title": "x"}}));
     assert_eq!(desk.run("a", &["delete", "notes", "n1"]).code, 0);
-    assert_eq!(watching.next(), json!({"removed": "n1"}));
+    assert_eq!(watching.next_line(), json!({"removed": "n1"}));
     assert_eq!(watching.stop(), 0);
     assert_eq!(serving.stop(), 0);
 }
