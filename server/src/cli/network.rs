@@ -189,7 +189,7 @@ fn count_documents(database: &Database) -> Done<u64> {
 async fn join_and_sync(node: &Node, ticket: &Ticket) -> Result<Vec<SpaceId>, (bool, Failure)> {
     let mut events = node.events();
     let joined = node.join(ticket).await.map_err(|error| (false, Failure::failed(error)))?;
-    let mut progress = Progress::start("syncing", "entries", None, true);
+    let mut progress = Progress::start("syncing", "entries", Some(0), true).at_once();
     let mut seen: BTreeMap<SpaceId, (u64, u64)> = BTreeMap::new();
     let mut missing = joined.spaces.clone();
     while !missing.is_empty() {

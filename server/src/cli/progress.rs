@@ -1,9 +1,10 @@
 //! Progress on standard error: a bar on a terminal, after a second; a line every few seconds elsewhere. Nothing for what is quick.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// From when on work is long enough to be shown.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
@@ -18,6 +19,7 @@ pub(crate) struct Progress {
     what: &'static str,
     unit: &'static str,
     started: Instant,
+    shown_after: Duration,
     written: Instant,
     terminal: bool,
     shown: bool,
@@ -30,13 +32,24 @@ impl Progress {
         let now = Instant::now();
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = match total {
-            Some(_) => "{prefix} [{bar:30}] {human_pos}/{human_len} {msg} {per_sec} eta {eta}",
-            None => "{prefix} {spinner} {human_pos} {msg} {per_sec} {elapsed}",
+            Some(_) => "{prefix} [{bar:30}] {human_pos}/{human_len} {msg} {rate} eta {eta}",
+            None => "{prefix} {spinner} {human_pos} {msg} {rate} {elapsed}",
         };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // Writing to a string does not fail.
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        };
+        bar.set_style(style.with_key("rate", rate));
         bar.set_prefix(what);
         bar.set_message(unit);
-        Self { bar, what, unit, started: now, written: now, terminal: std::io::stderr().is_terminal(), shown }
+        let terminal = std::io::stderr().is_terminal();
+        Self { bar, what, unit, started: now, shown_after: SHOWN_AFTER, written: now, terminal, shown }
+    }
+
+    /// Shows it at once, however quick the work is.
+    pub(crate) fn at_once(self) -> Self {
+        Self { shown_after: Duration::ZERO, ..self }
     }
 
     /// Moves to `position`, of `total` if that is known by now.
@@ -45,7 +58,7 @@ impl Progress {
             self.bar.set_length(total);
         }
         self.bar.set_position(position);
-        if !self.shown || self.started.elapsed() < SHOWN_AFTER {
+        if !self.shown || self.started.elapsed() < self.shown_after {
             return;
         }
         if self.terminal {
@@ -61,8 +74,15 @@ impl Progress {
         }
     }
 
-    /// Ends it: the bar goes away.
+    /// Ends it: the bar goes away, unless it was shown at once; then it stays, full.
     pub(crate) fn finish(self) {
-        self.bar.finish_and_clear();
+        if !self.shown_after.is_zero() {
+            return self.bar.finish_and_clear();
+        }
+        self.bar.finish();
+        if !self.bar.is_hidden() {
+            // What is written next begins a line of its own.
+            let _ = std::io::stderr().write_all(b"\n");
+        }
     }
 }
