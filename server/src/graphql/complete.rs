@@ -64,6 +64,15 @@ impl Asked {
                 error.path = segments.into_iter().filter_map(segment).collect();
             }
         }
+        // Fields run side by side; their errors are put in the order in which the fields are asked for.
+        response.errors.sort_by_cached_key(|error| {
+            let places: Vec<(usize, usize)> = error.locations.iter().map(|place| (place.line, place.column)).collect();
+            let path = error.path.iter().map(|segment| match segment {
+                PathSegment::Field(name) => (0, name.clone()),
+                PathSegment::Index(index) => (*index, String::new()),
+            });
+            (places, path.collect::<Vec<_>>())
+        });
         let ran = response.errors.is_empty() || response.errors.iter().any(|error| !error.path.is_empty());
         let operation = super::limits::operation(&self.document, self.operation_name.as_deref());
         let (Some(operation), true) = (operation, ran) else { return };
