@@ -65,7 +65,8 @@ impl Cache {
         Some(Arc::unwrap_or_clone(cell))
     }
 
-    /// Keeps `cell` under its present version. Put it here only when that version is committed.
+    /// Keeps `cell` under its present version, which names its content: a version that is never committed is never asked
+    /// for. A cell with an open transaction does not belong here.
     pub fn put(&self, name: CellName, cell: Arc<RichCell>) {
         let weight_bytes = cell.weight_bytes();
         if weight_bytes > self.budget_bytes {
