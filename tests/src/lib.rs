@@ -1,6 +1,7 @@
 //! What the tests that cross crates share: the corpus and the doors it runs through, stores that share a space, and
 //! the naive fold.
 
+pub mod conversation;
 pub mod corpus;
 pub mod door;
 pub mod linked;

@@ -1,22 +1,18 @@
 //! Databases of one identity, linked by tickets, that talk through sessions without a network.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidewater_engine::host::Host;
 use tidewater_engine::store::Location;
-use tidewater_sync::{
-    CreateOptions, Database, Input, OpenOptions, Output, Purpose, Role, Session, SessionConfig, SessionEvent,
-};
+use tidewater_sync::{CreateOptions, Database, OpenOptions, Purpose, SessionEvent};
 
+use crate::conversation::converse;
 use crate::shared_space::SimulatedHost;
 
 /// redb's cache for one small database, in bytes.
 const CACHE_BYTES: usize = 1 << 20;
 /// How long a ticket is valid.
 const TICKET_MS: i64 = 3_600_000;
-/// Frames that two databases exchange in one conversation at most: more means that they never come to an end.
-const MAX_FRAMES: usize = 10_000;
 
 /// The databases by name. The first that is named makes the identity; the others are linked to it.
 pub struct Linked {
@@ -80,49 +76,9 @@ impl Linked {
         }
     }
 
-    /// One session, until neither side has anything to say. Gives the dialer's events.
+    /// One conversation. Gives the dialer's events.
     fn converse(&mut self, dialer: &Database, acceptor: &Database, purpose: Purpose) -> Vec<SessionEvent> {
         self.conversations += 1;
-        let config = |role, remote: &Database, purpose| SessionConfig {
-            role,
-            remote: remote.device(),
-            binding: [self.conversations; 32],
-            purpose,
-            addresses: Vec::new(),
-            anti_entropy_ms: TICKET_MS,
-        };
-        let now = self.host.now_ms();
-        let mut sides = [
-            Session::new(dialer.clone(), config(Role::Dialer, acceptor, purpose), now),
-            Session::new(acceptor.clone(), config(Role::Acceptor, dialer, Purpose::Member), now),
-        ];
-        let mut inboxes = [VecDeque::new(), VecDeque::new()];
-        let (mut events, mut frames, mut quiet) = (Vec::new(), 0, false);
-        loop {
-            for side in 0..2 {
-                while let Some(output) = sides[side].poll() {
-                    match output {
-                        Output::Frame(frame) => inboxes[1 - side].push_back(frame),
-                        Output::Event(event) if side == 0 => events.push(event),
-                        Output::Close(error) => panic!("a session between honest databases ended: {error}"),
-                        _ => {}
-                    }
-                }
-            }
-            let next = (0..2).find_map(|side| Some((side, inboxes[side].pop_front()?)));
-            match next {
-                Some((side, frame)) => {
-                    sides[side].handle(now, Input::Frame(frame));
-                    frames += 1;
-                    assert!(frames < MAX_FRAMES, "two databases never come to an end");
-                    quiet = false;
-                }
-                None if quiet => return events,
-                None => {
-                    sides.iter_mut().for_each(|side| side.handle(now, Input::StoreChanged));
-                    quiet = true;
-                }
-            }
-        }
+        converse(dialer, acceptor, purpose, self.conversations).events
     }
 }

@@ -2,7 +2,9 @@
 
 mod cli;
 mod convergence;
+mod copies;
 mod corpus;
 mod kill;
+mod sealed;
 mod serve;
 mod tidy;
