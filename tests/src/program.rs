@@ -136,7 +136,41 @@ impl Desk {
     /// Starts `tide serve` on loopback, at addresses that are free.
     #[must_use]
     pub fn serve(&self, name: &str) -> Running {
-        self.start(name, &["serve", "--http", "127.0.0.1:0", "--p2p", "127.0.0.1:0"])
+        self.serve_at(name, "127.0.0.1:0")
+    }
+
+    /// The same where other devices know to find it.
+    #[must_use]
+    pub fn serve_at(&self, name: &str, p2p: &str) -> Running {
+        self.start(name, &["serve", "--http", "127.0.0.1:0", "--p2p", p2p])
+    }
+
+    /// Links a new database to one that is served: a further device of the same identity, which has everything.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn link(&self, from: &str, to: &str) {
+        let ticket = self.run(from, &["link", "--json"]).json();
+        let ticket = ticket["ticket"].as_str().expect("a ticket");
+        let joined = self.run(to, &["join", ticket, "--p2p", "127.0.0.1:0"]);
+        assert_eq!(joined.code, 0, "{joined:?}");
+    }
+
+    /// Waits until both of two served databases hold what either holds now, each with a document that names it as news.
+    ///
+    /// A document comes to another device after everything that its writer held when it wrote it.
+    ///
+    /// # Panics
+    /// When a command fails.
+    pub fn await_each_other(&self, one: &str, other: &str, news: &str) {
+        for (from, to) in [(one, other), (other, one)] {
+            let id = format!("{news}-from-{from}");
+            let put = self.run(from, &["put", "news", &id, "{}"]);
+            assert_eq!(put.code, 0, "{put:?}");
+            let seen = self.start(to, &["watch", "news", &format!("id={id:?}")]);
+            assert_eq!(seen.said["added"]["id"], id);
+            assert_eq!(seen.stop(), 0);
+        }
     }
 
     /// The folder.
@@ -171,6 +205,22 @@ impl Running {
         self.said[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.said))
     }
 
+    /// Where `tide serve` said that other devices find it, as its option `--p2p` takes it.
+    ///
+    /// # Panics
+    /// When it did not.
+    #[must_use]
+    pub fn p2p(&self) -> String {
+        let address = self.said["p2p"][0].as_str().unwrap_or_else(|| panic!("no address in {}", self.said));
+        address.trim_start_matches("quic://").to_owned()
+    }
+
+    /// The number of the process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line that it prints, as JSON.
     ///
     /// # Panics
@@ -188,6 +238,11 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill runs").success());
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Waits for its end, and gives the exit code.

@@ -1,225 +1,234 @@
 //! `kill -9` of the real process, during imports and while two devices sync: what was acknowledged is there, no sequence
 //! number is used twice, both converge, and `tide verify` finds nothing.
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Child, ChildStdin, Stdio};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::Plane;
+use tidewater_engine::store::Location;
+use tidewater_net::host::open_options;
+use tidewater_sync::{Database, OpenOptions};
+use tidewater_tests::program::{Desk, Running};
+use tidewater_tests::random::Random;
 
-/// How long a device may take to come up, or two to converge, before something is wrong.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// How often a process is killed, in each of the two situations.
+const ROUNDS: usize = 20;
+/// How many records one commit of an import holds.
+const BATCH: u64 = 10;
+/// What makes a record large, in bytes: the pipes and readers between the test and the database hold about a megabyte.
+const PADDING: usize = 8_000;
 
-/// The `tide` that was built beside this test.
-fn tide(db: &Path, arguments: &[&str]) -> Command {
-    let test = std::env::current_exe().expect("the path of this test");
-    let folder = test.ancestors().nth(2).expect("target/PROFILE");
-    let program = folder.join(format!("tide{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "{} is missing: cargo build -p tidewater-server", program.display());
-    let mut command = Command::new(program);
-    let state = db.parent().expect("a folder").join("state");
-    command.args(arguments).env("TIDE_DB", db).env("XDG_STATE_HOME", state).env("HOME", db.parent().expect("a folder"));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn succeed(db: &Path, arguments: &[&str]) -> String {
-    let Output { status, stdout, stderr } = tide(db, arguments).output().expect("tide runs");
-    let stderr = String::from_utf8_lossy(&stderr);
-    assert!(status.success(), "tide {arguments:?} on {}: {stderr}", db.display());
-    String::from_utf8(stdout).expect("UTF-8")
-}
-
-fn json(db: &Path, arguments: &[&str]) -> Json {
-    let text = succeed(db, &[arguments, &["--json"]].concat());
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("tide {arguments:?}: {error}: {text}"))
-}
-
-/// Numbers that a seed decides.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
-fn seed() -> Draw {
+fn seed() -> Random {
     let seed = std::env::var("TIDEWATER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("TIDEWATER_SEED={seed}");
-    Draw(seed)
+    Random::new(seed)
 }
 
 fn record(number: u64) -> String {
-    let padding = "x".repeat(1_000);
-    format!(r#"{{"id":"r{number:06}","name":"record {number}","size":{},"padding":"{padding}"}}"#, number * 7)
+    format!(r#"{{"id":"r{number:06}","size":{},"padding":"{}"}}"#, number * 7, "x".repeat(PADDING))
+}
+
+/// An import of the records from `held` on, which gets its lines from the test.
+fn import(desk: &Desk, held: u64) -> (Child, ChildStdin) {
+    let (from, batch) = ((held + 1).to_string(), BATCH.to_string());
+    let arguments = ["import", "-c", "records", "--no-schema", "--batch", &batch, "--from-line", &from, "-"];
+    let mut child = desk.command("a", &arguments).stdin(Stdio::piped()).spawn().expect("tide runs");
+    let mut input = child.stdin.take().expect("piped");
+    // The lines that the option passes over.
+    input.write_all(&vec![b'\n'; usize::try_from(held).expect("few")]).expect("the import reads");
+    (child, input)
+}
+
+/// Writes as many lines as the import takes, up to a number.
+fn feed(input: &mut ChildStdin, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        writeln!(input, "{}", record(number)).expect("the import reads");
+    }
+}
+
+/// How many records there are.
+fn held(desk: &Desk) -> u64 {
+    let page = desk.run("a", &["query", "records", "--first", "1", "--count", "--json"]);
+    if page.code == 3 { 0 } else { page.json()["total"].as_u64().expect("a count") }
+}
+
+/// Every root of every log that a database file was ever seen to hold, by length. A root stands for all entries up to it.
+#[derive(Default)]
+struct Ledger(BTreeMap<(SpaceId, Plane, WriterId), Vec<[u8; 32]>>);
+
+impl Ledger {
+    /// Takes note of what a file holds, by way of a copy, which leaves the file as the killed process left it.
+    fn note(&mut self, desk: &Desk, name: &str) {
+        let copy = desk.path("copy.db");
+        std::fs::copy(desk.path(&format!("{name}.db")), &copy).expect("a copy");
+        let options = OpenOptions { mirror: None, ..open_options() };
+        let database = Database::open(Location::File(copy), options).expect("the file opens");
+        for space in database.spaces() {
+            for plane in [Plane::Control, Plane::Data] {
+                let vector = database.vector(&space, plane).expect("a vector");
+                for (writer, prefix) in vector.iter() {
+                    let roots = self.0.entry((space, plane, *writer)).or_default();
+                    for length in 1..=prefix.length {
+                        let root = database.prefix_at(&space, plane, writer, length).expect("a read");
+                        let root = root.expect("it is held").root;
+                        match roots.get(usize::try_from(length - 1).expect("few")) {
+                            Some(noted) => assert_eq!(*noted, root, "{writer} used a number up to {length} twice"),
+                            None => roots.push(root),
+                        }
+                    }
+                    let lost = roots.len() as u64 - prefix.length;
+                    assert!(writer.device != database.device() || lost == 0, "{writer} lost {lost} of its own entries");
+                }
+            }
+        }
+    }
+
+    /// How many entries were seen, and by how many writers of data.
+    fn size(&self) -> (usize, usize) {
+        let writers: BTreeSet<_> = self.0.keys().filter(|(_, plane, _)| *plane == Plane::Data).collect();
+        (self.0.values().map(Vec::len).sum(), writers.len())
+    }
+}
+
+/// Two linked devices, `a` and `b`, that are served and find each other again at the same addresses.
+struct Pair {
+    desk: Desk,
+    running: BTreeMap<&'static str, Running>,
+    ledger: Ledger,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let desk = Desk::with_database();
+        let a = desk.serve("a");
+        desk.link("a", "b");
+        let b = desk.serve("b");
+        Self { desk, running: [("a", a), ("b", b)].into(), ledger: Ledger::default() }
+    }
+
+    /// Kills a device in whatever it does, looks at its file, and starts it again.
+    fn kill(&mut self, name: &'static str) {
+        let running = self.running.remove(name).expect("it runs");
+        let p2p = running.p2p();
+        running.kill();
+        self.ledger.note(&self.desk, name);
+        self.running.insert(name, self.desk.serve_at(name, &p2p));
+    }
+
+    /// Lets them converge, and checks that nothing is wrong with either.
+    fn finish(mut self) -> Desk {
+        let desk = self.desk;
+        desk.await_each_other("a", "b", "end");
+        std::mem::take(&mut self.running).into_values().for_each(Running::kill);
+        assert_eq!(desk.run("a", &["digest"]).out, desk.run("b", &["digest"]).out);
+        for name in ["a", "b"] {
+            assert_eq!(desk.run(name, &["verify", "--json"]).json()["problems"], json!([]));
+            self.ledger.note(&desk, name);
+        }
+        let (entries, writers) = self.ledger.size();
+        println!("{entries} entries of {writers} writers");
+        assert!(writers < ROUNDS, "a restart is not a new writer: {writers}");
+        desk
+    }
+}
+
+/// All records up to `count` are in an export, as they were given.
+fn assert_exported(desk: &Desk, name: &str, count: u64) {
+    let exported = desk.run(name, &["export", "-c", "records"]).out;
+    let exported: Vec<Json> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let imported: Vec<Json> = (0..count).map(|number| serde_json::from_str(&record(number)).expect("JSON")).collect();
+    assert!(exported == imported, "the export of {} records is not what was imported", exported.len());
 }
 
 #[test]
-fn an_import_that_is_killed_goes_on_where_it_was() {
-    const ROUNDS: usize = 10;
-    const BATCH: u64 = 50;
-    const RECORDS: u64 = 7_000;
-    let folder = tempfile::tempdir().expect("a folder");
-    let db = folder.path().join("a.tide");
-    let mut draw = seed();
-    succeed(&db, &["init", "--name", "a"]);
-    let mut held = 0;
-    let import = |from: u64| {
-        let from = (from + 1).to_string();
-        let batch = BATCH.to_string();
-        tide(&db, &["import", "-c", "records", "--no-schema", "--batch", &batch, "--from-line", &from, "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("tide runs")
-    };
+fn an_import_goes_on_after_either_of_two_devices_was_killed() {
+    let mut random = seed();
+    let mut pair = Pair::new();
+    let (mut records, mut cut_short) = (0, 0);
     for round in 0..ROUNDS {
-        let mut child = import(held);
-        let mut input = child.stdin.take().expect("piped");
-        // Lines before the first one are passed over, so the whole file is given again. The pipe and the reader's buffer
-        // hold a good megabyte, so most of what was written beyond that was imported.
-        let until = held + 1_300 + draw.below(400);
-        for number in 0..until.min(RECORDS) {
-            writeln!(input, "{}", record(number)).expect("the import reads");
+        let (child, mut input) = import(&pair.desk, records);
+        let until = records + 120 + random.below(60) as u64;
+        feed(&mut input, records..until);
+        pair.kill(if round % 2 == 0 { "a" } else { "b" });
+        drop(input);
+        let imported = child.wait_with_output().expect("it ends");
+        let now = held(&pair.desk);
+        if round % 2 == 0 {
+            let said = String::from_utf8_lossy(&imported.stderr);
+            assert_eq!(imported.status.code(), Some(1), "{said}");
+            assert!(said.contains("the process that holds the database went away"), "{said}");
+            assert_eq!((now - records) % BATCH, 0, "round {round}: a commit is there whole or not at all");
+            cut_short += usize::from(now > records && now < until);
+        } else {
+            assert!(imported.status.success(), "{imported:?}");
+            assert_eq!(now, until, "round {round}: what was acknowledged is there");
         }
+        assert!(now >= records, "round {round}: {records} records were there, now {now}");
+        records = now;
+    }
+    assert!(cut_short > 0, "no kill came in the midst of an import");
+    let desk = pair.finish();
+    assert_exported(&desk, "a", records);
+    assert_exported(&desk, "b", records);
+}
+
+#[test]
+fn an_import_without_a_server_goes_on_after_it_was_killed() {
+    let mut random = seed();
+    let (desk, mut ledger) = (Desk::with_database(), Ledger::default());
+    let mut records = 0;
+    for round in 0..ROUNDS / 2 {
+        let (mut child, mut input) = import(&desk, records);
+        feed(&mut input, records..records + 170 + random.below(60) as u64);
         child.kill().expect("it runs");
         child.wait().expect("it ended");
-        let now = match tide(&db, &["query", "records", "--first", "1", "--count", "--json"]).output() {
-            Ok(output) if output.status.success() => {
-                let page: Json = serde_json::from_slice(&output.stdout).expect("JSON");
-                page["total"].as_u64().expect("a count")
-            }
-            _ => 0,
-        };
-        assert!(now >= held, "round {round}: {held} records were there, now {now}");
+        ledger.note(&desk, "a");
+        let now = held(&desk);
+        assert!(now >= records, "round {round}: {records} records were there, now {now}");
         assert_eq!(now % BATCH, 0, "round {round}: a commit is there whole or not at all");
-        held = now;
+        records = now;
     }
-    assert!(held > 0, "something was imported before a kill");
-    let mut child = import(held);
-    let mut input = child.stdin.take().expect("piped");
-    for number in 0..RECORDS {
-        writeln!(input, "{}", record(number)).expect("the import reads");
-    }
+    assert!(records > 0, "something was imported before a kill");
+    let (child, mut input) = import(&desk, records);
+    feed(&mut input, records..records + 5);
     drop(input);
-    assert!(child.wait().expect("it ended").success());
-    let exported = succeed(&db, &["export", "-c", "records"]);
-    let exported: Vec<Json> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let imported: Vec<Json> = (0..RECORDS).map(|number| serde_json::from_str(&record(number)).expect("JSON")).collect();
-    assert!(exported == imported, "the export is not what was imported");
-    assert_eq!(json(&db, &["verify"])["problems"], Json::Array(Vec::new()));
-}
-
-/// A `tide serve` with a port of its own, that comes back where it was.
-struct Device {
-    db: PathBuf,
-    p2p: String,
-    running: Option<Child>,
-}
-
-impl Device {
-    fn new(db: PathBuf) -> Self {
-        let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        Self { db, p2p: format!("127.0.0.1:{port}"), running: None }
-    }
-
-    fn start(&mut self) {
-        let arguments = ["serve", "--http", "127.0.0.1:0", "--p2p", &self.p2p, "--json"];
-        let mut child = tide(&self.db, &arguments).stderr(Stdio::inherit()).spawn().expect("tide runs");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it speaks");
-        assert!(line.starts_with('{'), "tide serve said {line:?}");
-        self.running = Some(child);
-    }
-
-    fn kill(&mut self) {
-        let mut child = self.running.take().expect("it runs");
-        child.kill().expect("it runs");
-        child.wait().expect("it ended");
-    }
-
-    fn digests(&self) -> Json {
-        json(&self.db, &["digest"])
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            // The test is over either way.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// Links `b` to `a`, which must not be running.
-fn link(a: &Device, b: &Device) {
-    let mut inviting = tide(&a.db, &["link", "--p2p", &a.p2p, "--json"]).spawn().expect("tide runs");
-    let mut said = String::new();
-    BufReader::new(inviting.stdout.take().expect("piped")).read_line(&mut said).expect("it speaks");
-    let ticket: Json = serde_json::from_str(&said).expect("a ticket");
-    succeed(&b.db, &["join", ticket["ticket"].as_str().expect("a ticket")]);
-    assert!(inviting.wait().expect("it ended").success());
-}
-
-fn await_convergence(a: &Device, b: &Device) {
-    let start = Instant::now();
-    while a.digests() != b.digests() {
-        assert!(start.elapsed() < DEADLINE, "no convergence: {} {}", a.digests(), b.digests());
-    }
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    assert_exported(&desk, "a", records + 5);
+    assert_eq!(desk.run("a", &["verify", "--json"]).json()["problems"], json!([]));
 }
 
 #[test]
 fn devices_that_are_killed_while_they_sync_lose_nothing_and_converge() {
-    const ROUNDS: u64 = 10;
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut draw = seed();
-    let mut devices = [Device::new(folder.path().join("a.tide")), Device::new(folder.path().join("b.tide"))];
-    succeed(&devices[0].db, &["init", "--name", "a"]);
-    link(&devices[0], &devices[1]);
-    let [a, b] = &devices;
-    let id = json(&a.db, &["status"])["device"].as_str().expect("an id").to_owned();
-    succeed(&b.db, &["peers", "--add", &format!("{id}={}", a.p2p)]);
-    let id = json(&b.db, &["status"])["device"].as_str().expect("an id").to_owned();
-    succeed(&a.db, &["peers", "--add", &format!("{id}={}", b.p2p)]);
-    devices.iter_mut().for_each(Device::start);
-
+    const EDIT: &str = r#"{"tags": {"add": ["x"]}, "body": {"splice": {"at": 0, "delete": 0, "insert": "hello"}}}"#;
+    let mut random = seed();
+    let mut pair = Pair::new();
     let mut acknowledged = BTreeSet::new();
     for round in 0..ROUNDS {
-        for edit in 0..1 + draw.below(4) {
-            let at = &devices[usize::try_from(draw.below(2)).expect("0 or 1")];
-            let document = format!("r{round}-{edit}");
-            succeed(&at.db, &["put", "notes", &document, &format!(r#"{{"round": {round}}}"#)]);
-            succeed(
-                &at.db,
-                &[
-                    "update",
-                    "notes",
-                    &document,
-                    r#"{"tags": {"add": ["x"]}, "body": {"splice": {"at": 0, "delete": 0, "insert": "hello"}}}"#,
-                ],
-            );
+        for edit in 0..1 + random.below(3) {
+            let (at, document) = (*random.pick(&["a", "b"]), format!("r{round}-{edit}"));
+            let put = pair.desk.run(at, &["put", "notes", &document, &json!({ "round": round }).to_string()]);
+            let update = pair.desk.run(at, &["update", "notes", &document, EDIT]);
+            assert_eq!((put.code, update.code), (0, 0), "{put:?} {update:?}");
             acknowledged.insert(document);
         }
-        let victim = &mut devices[usize::try_from(round % 2).expect("0 or 1")];
-        victim.kill();
-        victim.start();
-    }
-    let [a, b] = &devices;
-    await_convergence(a, b);
-    devices.iter_mut().for_each(Device::kill);
-    for device in &devices {
-        for document in &acknowledged {
-            let found = json(&device.db, &["get", "notes", document]);
-            assert_eq!(found["body"], "hello", "{document} on {}", device.db.display());
+        // Much to sync, which begins when it is acknowledged, and again when the other device is back.
+        let many: String = (0..200).map(|n| format!("{{\"id\": \"{round}-{n}\", \"round\": {round}}}\n")).collect();
+        let imported = pair.desk.run_with("a", &["import", "-c", "many", "--batch", "5"], many.as_bytes());
+        assert_eq!(imported.code, 0, "{imported:?}");
+        pair.kill(if round % 2 == 0 { "b" } else { "a" });
+        if random.one_in(3) {
+            pair.kill(if round % 2 == 0 { "a" } else { "b" });
         }
-        assert_eq!(json(&device.db, &["verify"])["problems"], Json::Array(Vec::new()));
+    }
+    let desk = pair.finish();
+    for name in ["a", "b"] {
+        for document in &acknowledged {
+            assert_eq!(desk.run(name, &["get", "notes", document, "--json"]).json()["body"], "hello", "{document}");
+        }
+        let page = desk.run(name, &["query", "many", "--first", "1", "--count", "--json"]).json();
+        assert_eq!(page["total"], 200 * ROUNDS);
     }
 }
