@@ -262,9 +262,10 @@ impl Import<'_> {
 
     /// Imports all lines or none.
     fn run_atomic<R: BufRead>(&mut self, store: &Store, source: &mut Source<'_, R>) -> Stopped<()> {
-        let mut first = source.lines.number + 1;
+        let (mut first, mut last) = (source.lines.number + 1, 0..0);
         let outcome = store.transactions(self.options.durability, |transaction| {
             let Some(records) = self.next(source)? else { return Ok(ControlFlow::Break(())) };
+            last = records.clone();
             let lines = &source.batch.lines[records.clone()];
             first = lines.first().map_or(first, |(line, _)| *line);
             self.write(transaction, &source.batch, lines).map_err(|(index, fault)| (lines[index].0, fault))?;
@@ -273,7 +274,13 @@ impl Import<'_> {
         });
         outcome.map_err(|error| match error {
             TransactionError::Aborted(stopped) => stopped,
-            TransactionError::Write(error) => (first, error.into()),
+            TransactionError::Write(error) => {
+                let lines = &source.batch.lines[last];
+                match self.culprit(&source.batch, lines) {
+                    Some((index, fault)) => (lines[index].0, fault),
+                    None => (first, error.into()),
+                }
+            }
         })
     }
 
@@ -339,13 +346,28 @@ impl Import<'_> {
                 Err((lines[index].0, fault))
             }
             Err(TransactionError::Aborted((_, fault))) => Err((*first, fault)),
-            Err(TransactionError::Write(WriteError::TooLarge { .. })) if lines.len() > 1 => {
-                let (front, back) = lines.split_at(lines.len() / 2);
-                self.commit(store, batch, front)?;
-                self.commit(store, batch, back)
-            }
-            Err(TransactionError::Write(error)) => Err((*first, error.into())),
+            Err(TransactionError::Write(error)) => match (self.culprit(batch, lines), error) {
+                (Some((index, fault)), _) => {
+                    self.commit(store, batch, &lines[..index])?;
+                    Err((lines[index].0, fault))
+                }
+                (None, WriteError::TooLarge { .. }) if lines.len() > 1 => {
+                    let (front, back) = lines.split_at(lines.len() / 2);
+                    self.commit(store, batch, front)?;
+                    self.commit(store, batch, back)
+                }
+                (None, error) => Err((*first, error.into())),
+            },
         }
+    }
+
+    /// The first of lines whose commit was refused that could not be stored in any commit.
+    fn culprit(&self, batch: &Batch, lines: &[(u64, Range<usize>)]) -> Option<(usize, ImportFault)> {
+        lines.iter().enumerate().find_map(|(index, (_, range))| {
+            let record = Record::parse(batch.line(range), self.options).ok()?;
+            let fault = record.check(&self.options.collection).err()?;
+            Some((index, fault.into()))
+        })
     }
 
     /// Writes lines in a transaction. A fault comes with the position of the line.

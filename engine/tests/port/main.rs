@@ -88,7 +88,15 @@ fn a_bad_line_stops_the_import_and_it_can_be_resumed() {
         (r#"{"id":"x","n":1e999}"#, "line 1501: column 15: the number is beyond the range of a 64-bit float"),
         (r#"{"id":"x","n":{"$vector":["a"]}}"#, "line 1501: column 15: $vector: expected a list of numbers"),
     ];
-    for (bad, message) in cases {
+    let large = format!(r#"{{"id":"x","n":"{}"}}"#, "x".repeat(Value::MAX_BYTES));
+    // Found only once the commit is encoded.
+    let late = [
+        (r#"{"id":"x","":1}"#, "imported 1500, line 1501: a name has 1 to 256 bytes, this one has 0"),
+        (&large, "imported 1500, line 1501: x: field n: the value takes 4194309 bytes"),
+    ];
+    for (bad, message) in cases.into_iter().chain(late) {
+        let atomic = import_with(&store(), &broken(bad), &ImportOptions { atomic: true, ..notes() }).unwrap_err();
+        assert_eq!((atomic.imported, atomic.line), (0, 1_501), "{atomic}");
         let store = store();
         let error = import_with(&store, &broken(bad), &notes()).unwrap_err();
         assert!(error.to_string().contains(message), "{error}");

@@ -3,7 +3,8 @@
 use super::{ImportFault, ImportOptions, ImportReport};
 use crate::document::Document;
 use crate::id::DocumentId;
-use crate::store::{Edit, Transaction};
+use crate::operation::{Action, FieldOp, Operation, encode_commit};
+use crate::store::{Edit, Transaction, WriteError};
 use crate::value::{Fields, JsonError, Value, fields_from_json};
 
 /// A record of an import.
@@ -33,6 +34,18 @@ impl Record {
             return Err(ImportFault::Id { why });
         }
         Ok(Self { id, fields })
+    }
+
+    /// Whether it could be stored, had it a commit of its own. Told after a commit was refused, to find who is at fault.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check(&self, collection: &str) -> Result<(), WriteError> {
+        let id = self.id.clone().map_or_else(|| DocumentId::new("new"), Ok);
+        let id = id.map_err(|error| WriteError::Invalid { why: error.to_string() })?;
+        let fields = self.fields.iter().map(|(name, value)| (name.clone(), FieldOp::Set(value.clone()))).collect();
+        let insert = Operation { collection: collection.to_owned(), id, generation: 1, action: Action::Insert(fields) };
+        Ok(encode_commit(&[insert]).map(drop)?)
     }
 
     /// Inserts the document, or sets the fields in which an existing one differs.
