@@ -225,6 +225,12 @@ impl RichCell {
         self.content_mut().set_actor(actor);
     }
 
+    /// Whether there are edits since [`RichCell::begin`] that are not finished.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.content().pending() > 0
+    }
+
     /// Deletes `delete` Unicode scalar values at position `at`, and puts `insert` there.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Documents that a commit changes: loaded once, folded in memory, written once, with their index rows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::ReadError;
@@ -38,6 +39,21 @@ pub(crate) struct Changing {
     index_rows: Vec<indexing::IndexRow>,
     /// Text and json cells that a transaction edits, by field slot.
     pub pending: BTreeMap<(u32, FieldKind), Pending>,
+}
+
+impl Changing {
+    /// The state as the running transaction sees it: with the texts and json that it edits, which become operations, and
+    /// so a part of the state, only once it is finished with them.
+    pub fn seen(&self) -> Cow<'_, DocumentState> {
+        let mut seen = Cow::Borrowed(&self.state);
+        for ((field, kind), pending) in &self.pending {
+            if pending.made.is_none() && pending.cell.is_edited() {
+                let origin = Origin { dot: pending.dot, timestamp_ms: pending.timestamp_ms, saw: &|_| true };
+                seen.to_mut().edit(pending.generation, *field, &CellEdit::Rich(*kind), &origin);
+            }
+        }
+        seen
+    }
 }
 
 impl Overlay {

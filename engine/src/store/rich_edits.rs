@@ -3,6 +3,7 @@
 use super::WriteError;
 use super::rich_cells::StoredCells;
 use super::transaction::{Edit, PathSegment, Transaction};
+use crate::document::state::Dot;
 use crate::id::DocumentId;
 use crate::operation::{Action, FieldKind, FieldOp};
 use crate::rich::document::{Made, Step};
@@ -14,6 +15,10 @@ use crate::value::Value;
 pub(crate) struct Pending {
     pub cell: RichCell,
     pub generation: u64,
+    /// Which commit the change is in.
+    pub dot: Dot,
+    /// When that is written, in milliseconds since 1970 UTC.
+    pub timestamp_ms: i64,
     /// The change, once the edits are finished.
     pub made: Option<Made>,
 }
@@ -90,7 +95,8 @@ fn begin(
     };
     let mut cell = stored.take(field, kind, &chain)?;
     cell.begin(actor_id(&stored.cell_name(field, kind, generation)?, &work.inner.writer));
-    Ok(Pending { cell, generation, made: None })
+    let (dot, timestamp_ms) = transaction.commit_stamp()?;
+    Ok(Pending { cell, generation, dot, timestamp_ms, made: None })
 }
 
 /// Finishes the edits of one document: its changes become operations.

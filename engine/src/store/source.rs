@@ -57,7 +57,7 @@ impl<'a, T: Tables> View<'a, T> {
         id: &str,
     ) -> Result<Option<DocumentState>, ReadError> {
         if let Some(changing) = self.changing(space, collection).and_then(|changing| changing.get(id)) {
-            return Ok(Some(changing.state.clone()));
+            return Ok(Some(changing.seen().into_owned()));
         }
         super::records::load_state(self.tables, &document_key(collection, space.slot, id))
     }
@@ -270,22 +270,8 @@ impl<T: Tables> Source for View<'_, T> {
     ) -> Result<(), ReadError> {
         let Some((space, collection)) = self.slots(place)? else { return Ok(()) };
         let prefix = document_key(collection, space.slot, "");
-        let key = |id: &str| document_key(collection, space.slot, id);
-        let lower = match ids.0 {
-            Bound::Included(id) => Bound::Included(key(id)),
-            Bound::Excluded(id) => Bound::Excluded(key(id)),
-            Bound::Unbounded => Bound::Included(prefix.clone()),
-        };
-        let upper = match ids.1 {
-            Bound::Included(id) => Bound::Included(key(id)),
-            Bound::Excluded(id) => Bound::Excluded(key(id)),
-            Bound::Unbounded => after_prefix(&prefix).map_or(Bound::Unbounded, Bound::Excluded),
-        };
-        if is_empty(&lower, &upper) {
-            return Ok(());
-        }
-        let range = (as_slice(&lower), as_slice(&upper));
-        let mut rows = self.tables.documents().range(range)?;
+        let Some(range) = within(&prefix, (ids.0.map(str::as_bytes), ids.1.map(str::as_bytes))) else { return Ok(()) };
+        let mut rows = self.tables.documents().range((as_slice(&range.0), as_slice(&range.1)))?;
         while let Some(row) = if descending { rows.next_back() } else { rows.next() } {
             let row = row?;
             if self.visit_row(space, collection, row.key(), row.value()?, reading, visit)?.is_break() {
@@ -321,23 +307,9 @@ impl<T: Tables> Source for View<'_, T> {
         let Some((space, collection)) = self.slots(place)? else { return Ok(()) };
         let declared = schema_of(space, collection);
         let Some(slot) = declared.and_then(|declared| declared.index_slots.get(index)) else { return Ok(()) };
-        let prefix = index_prefix(*slot, space.slot);
-        let key = |row: &[u8]| [&prefix[..], row].concat();
-        let lower = match rows.0 {
-            Bound::Included(row) => Bound::Included(key(row)),
-            Bound::Excluded(row) => Bound::Excluded(key(row)),
-            Bound::Unbounded => Bound::Included(prefix.to_vec()),
-        };
-        let upper = match rows.1 {
-            Bound::Included(row) => Bound::Included(key(row)),
-            Bound::Excluded(row) => Bound::Excluded(key(row)),
-            Bound::Unbounded => after_prefix(&prefix).map_or(Bound::Unbounded, Bound::Excluded),
-        };
-        if is_empty(&lower, &upper) {
-            return Ok(());
-        }
+        let Some(range) = within(&index_prefix(*slot, space.slot), rows) else { return Ok(()) };
         let table = self.tables.indexes();
-        let mut found = table.range((as_slice(&lower), as_slice(&upper)))?;
+        let mut found = table.range((as_slice(&range.0), as_slice(&range.1)))?;
         while let Some(row) = if descending { found.next_back() } else { found.next() } {
             let row = row?;
             let (entry, id) = split_row(row.key(), row.value()?).ok_or_else(|| table.damaged(row.key()))?;
@@ -353,21 +325,34 @@ impl<T: Tables> Source for View<'_, T> {
         let Some(changing) = self.changing(space, collection) else { return Ok(None) };
         let mut overlay = source::Overlay::new();
         for (id, changing) in changing {
-            overlay.insert(id.to_string(), self.document(space, collection, id, &changing.state)?);
+            overlay.insert(id.to_string(), self.document(space, collection, id, &changing.seen())?);
         }
         Ok(Some(Cow::Owned(overlay)))
     }
 }
 
-/// redb panics on a range that ends before it starts.
-fn is_empty(lower: &Bound<Vec<u8>>, upper: &Bound<Vec<u8>>) -> bool {
-    match (lower, upper) {
+type Keys = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// The keys that start with `prefix` and go on within `rest`. `None`: there are none; redb panics on a range that ends
+/// before it starts.
+fn within(prefix: &[u8], rest: (Bound<&[u8]>, Bound<&[u8]>)) -> Option<Keys> {
+    let key = |rest: &[u8]| [prefix, rest].concat();
+    let lower = match rest.0 {
+        Bound::Unbounded => Bound::Included(prefix.to_vec()),
+        bound => bound.map(key),
+    };
+    let upper = match rest.1 {
+        Bound::Unbounded => after_prefix(prefix).map_or(Bound::Unbounded, Bound::Excluded),
+        bound => bound.map(key),
+    };
+    let empty = match (&lower, &upper) {
         (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
         (Bound::Included(lower) | Bound::Excluded(lower), Bound::Included(upper) | Bound::Excluded(upper)) => {
             lower >= upper
         }
         _ => false,
-    }
+    };
+    if empty { None } else { Some((lower, upper)) }
 }
 
 fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {

@@ -173,6 +173,11 @@ impl Transaction<'_> {
         Ok(self.target.as_mut().expect("made above"))
     }
 
+    /// The place of this transaction's commit in the log, and its time in milliseconds since 1970 UTC.
+    pub(super) fn commit_stamp(&mut self) -> Result<(Dot, i64), WriteError> {
+        Ok((self.target()?.dot, self.timestamp_ms))
+    }
+
     fn reading_space(&self) -> Option<SpaceId> {
         self.target.as_ref().map(|target| target.overlay.space).or(self.work.state.home)
     }
@@ -514,7 +519,7 @@ impl Transaction<'_> {
             return Ok(());
         }
         let Some(mut target) = self.target.take() else { return Ok(()) };
-        let stream = encode_commit(&self.operations).map_err(|error| WriteError::Invalid { why: error.to_string() })?;
+        let stream = encode_commit(&self.operations)?;
         let space = target.overlay.space;
         append(&mut self.work, &space, Plane::Data, &stream, &target.key, self.timestamp_ms)?;
         let changes = target.overlay.take_changes();

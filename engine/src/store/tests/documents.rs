@@ -3,7 +3,8 @@
 use super::world::{Replica, SPACE, converge};
 use crate::document::Conflict;
 use crate::id::DocumentId;
-use crate::store::Edit;
+use crate::query::{Filter, Query};
+use crate::store::{Edit, PathSegment};
 use crate::value::Value;
 
 fn text(value: &str) -> Value {
@@ -51,6 +52,37 @@ fn counters_add_up_and_sets_let_add_win() {
     converge(&a, &b);
     assert_eq!(a.field("n", "views"), Some(Value::Int(6)));
     assert_eq!(a.field("n", "tags"), Some(Value::List(vec![text("x")])));
+}
+
+#[test]
+fn a_transaction_sees_the_texts_and_json_that_it_has_just_made() {
+    let a = Replica::new(1);
+    a.insert("n", &[("title", text("x"))]);
+    let path = vec![PathSegment::Key("a".into())];
+    let splice = |at, insert: &str| ("body".to_owned(), Edit::Splice { at, delete: 0, insert: insert.to_owned() });
+    a.write(|transaction| {
+        transaction.update("notes", "n", vec![splice(0, "hello")])?;
+        let put = Edit::Put { path: path.clone(), value: Value::Int(1) };
+        transaction.update("notes", "n", vec![("deep".to_owned(), put)])?;
+        let fields = transaction.get("notes", "n")?.unwrap().fields;
+        assert_eq!((&fields["body"], fields["deep"].to_json().as_str()), (&text("hello"), r#"{"a":1}"#));
+        let found = transaction.find(&Query { filter: Filter::parse("body^=hell").unwrap(), ..Query::all("notes") })?;
+        assert_eq!(found.documents.len(), 1);
+        // A look does not end the edits, and an edit that comes to nothing shows nothing.
+        transaction.update(
+            "notes",
+            "n",
+            vec![splice(5, "!"), ("none".to_owned(), Edit::Splice { at: 0, delete: 0, insert: String::new() })],
+        )?;
+        let fields = transaction.get("notes", "n")?.unwrap().fields;
+        assert_eq!((&fields["body"], fields.contains_key("none")), (&text("hello!"), false));
+        Ok(())
+    })
+    .unwrap();
+    let committed = a.store.snapshot().unwrap().get(None, "notes", "n").unwrap().unwrap();
+    assert_eq!(committed.fields.keys().collect::<Vec<_>>(), ["body", "deep", "title"]);
+    assert_eq!(committed.fields["body"], text("hello!"));
+    assert_eq!(a.problems(), Vec::<String>::new());
 }
 
 #[test]
