@@ -47,9 +47,7 @@ pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenEr
             let shown = path.display().to_string();
             let file = open_file(&path, &shown, &options)?;
             let identity = file_identity(&file);
-            if let Some(found) = newer_version(&path) {
-                return Err(OpenError::Newer { path: shown, found, supported: FORMAT_VERSION });
-            }
+            refuse_by_a_look(&path, &shown)?;
             let opened = contained(|| builder.create_file(file));
             let opened = opened.map_err(|error| refused(error, &shown, Some(&path)))?;
             finish(opened, &shown, identity, options)
@@ -104,11 +102,20 @@ fn open_file(path: &Path, shown: &str, options: &Options) -> Result<File, OpenEr
     Ok(file)
 }
 
-/// The format version of a file that newer software wrote, read without touching it. `None` as well when it can't be told
-/// without a repair; then the open that follows finds out.
-fn newer_version(path: &Path) -> Option<u32> {
-    let opened = contained(|| redb::ReadOnlyDatabase::open(path)).ok()?;
-    let transaction = opened.begin_read().ok()?;
+/// Refuses, without touching it, a redb file of another program, and one that newer software wrote. When that can't be told
+/// without a repair, the open that follows finds out.
+fn refuse_by_a_look(path: &Path, shown: &str) -> Result<(), OpenError> {
+    let Ok(opened) = contained(|| redb::ReadOnlyDatabase::open(path)) else { return Ok(()) };
+    is_ours(&opened).map_err(|why| OpenError::Foreign { path: shown.to_owned(), why })?;
+    match newer_version(&opened) {
+        Some(found) => Err(OpenError::Newer { path: shown.to_owned(), found, supported: FORMAT_VERSION }),
+        None => Ok(()),
+    }
+}
+
+/// The format version of a file, when it is newer than this software's.
+fn newer_version(redb: &impl ReadableDatabase) -> Option<u32> {
+    let transaction = redb.begin_read().ok()?;
     let meta = transaction.open_table(name::meta.definition).ok()?;
     let row = meta.get(FORMAT_KEY).ok()??;
     let version = row.value().get(..4)?.try_into().ok().map(u32::from_be_bytes)?;
@@ -180,16 +187,11 @@ fn file_identity(_file: &File) -> Option<String> {
 }
 
 /// The second half of opening: what is inside.
-fn finish(
-    mut redb: redb::Database,
-    path: &str,
-    identity: Option<String>,
-    options: Options,
-) -> Result<Store, OpenError> {
+fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: Options) -> Result<Store, OpenError> {
     let damaged = |error: ReadError| OpenError::Damaged { path: path.to_owned(), why: error.to_string() };
     let foreign = |why: &str| OpenError::Foreign { path: path.to_owned(), why: why.to_owned() };
     let storage = |why: String| OpenError::Damaged { path: path.to_owned(), why };
-    redb_is_ours(&mut redb).map_err(|why| foreign(&why))?;
+    is_ours(&redb).map_err(|why| foreign(&why))?;
     let mut transaction = redb.begin_write().map_err(|error| storage(error.to_string()))?;
     transaction.set_two_phase_commit(true);
     transaction.set_quick_repair(true);
@@ -271,7 +273,7 @@ fn finish(
 }
 
 /// A file with tables but without ours belongs to somebody else.
-fn redb_is_ours(redb: &mut redb::Database) -> Result<(), String> {
+fn is_ours(redb: &impl ReadableDatabase) -> Result<(), String> {
     use redb::TableHandle;
     let transaction = redb.begin_read().map_err(|error| error.to_string())?;
     let mut names = transaction.list_tables().map_err(|error| error.to_string())?.peekable();
