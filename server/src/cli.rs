@@ -17,7 +17,10 @@ mod state;
 mod transfer;
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
@@ -43,10 +46,38 @@ pub fn run() -> ExitCode {
     };
     let filter = EnvFilter::try_from_env("TIDE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    match execute(&arguments) {
+    let storage_panicked = keep_panics_of_the_storage_short();
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| execute(&arguments)));
+    let done = done.unwrap_or_else(|_| Err(panicked(storage_panicked.load(Ordering::Acquire))));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// The storage may panic on a damaged file. That is told as damage in one line, and its own words go to the log. Gives
+/// whether it happened.
+fn keep_panics_of_the_storage_short() -> Arc<AtomicBool> {
+    let happened = Arc::new(AtomicBool::new(false));
+    let (usual, happens) = (std::panic::take_hook(), Arc::clone(&happened));
+    std::panic::set_hook(Box::new(move |panic| {
+        match panic.location().filter(|place| place.file().contains("/redb-")) {
+            Some(place) => {
+                happens.store(true, Ordering::Release);
+                tracing::debug!(%place, "the storage panicked");
+            }
+            None => usual(panic),
+        }
+    }));
+    happened
+}
+
+fn panicked(in_storage: bool) -> Failure {
+    if in_storage {
+        let why = "the database is damaged: the storage could not be read; restore a backup, or join again from another device";
+        return Failure::new(Code::Damaged, why);
+    }
+    Failure::failed("the program failed inside, as told above; this is a fault of it")
 }
 
 fn execute(arguments: &Arguments) -> Done {

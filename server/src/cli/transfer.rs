@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::json;
-use tidewater_engine::port::{self, ExportOptions, ImportFault, ImportOptions};
+use tidewater_engine::port::{self, ExportOptions, ImportError, ImportOptions};
 
 use super::arguments::{Export, Import};
 use super::context::Context;
@@ -47,16 +47,7 @@ pub(crate) fn import(context: &mut Context, import: &Import) -> Done {
         None => return Err(Failure::usage("no input")),
     };
     progress.finish();
-    let report = outcome.map_err(|error| {
-        let resume = match (&error.fault, import.atomic) {
-            (_, true) => "; nothing was stored".to_owned(),
-            (ImportFault::Cancelled, false) => format!("; go on with --from-line {}", error.line),
-            (_, false) => format!("; correct it and go on with --from-line {}", error.line),
-        };
-        let Failure { code, message } = error.into();
-        let code = if context.interrupted.is_raised() { Code::Interrupted } else { code };
-        Failure::new(code, message + &resume)
-    })?;
+    let report = outcome.map_err(|error| stopped(error, import.atomic, context.interrupted.is_raised()))?;
     let schema = report.schema.as_ref().map(|schema| schema.fields.len());
     let record = json!({
         "collection": import.collection, "imported": report.imported, "inserted": report.inserted,
@@ -69,6 +60,21 @@ pub(crate) fn import(context: &mut Context, import: &Import) -> Done {
         report.imported, import.collection, report.inserted, report.updated, report.unchanged,
     );
     context.output.say(&sentence, &record)
+}
+
+/// Why an import stopped, and how it goes on.
+fn stopped(error: ImportError, atomic: bool, interrupted: bool) -> Failure {
+    let (imported, line) = (error.imported, error.line);
+    let resume = match (atomic, interrupted) {
+        (true, _) => "nothing was stored".to_owned(),
+        (false, true) => format!("go on with --from-line {line}"),
+        (false, false) => format!("correct it and go on with --from-line {line}"),
+    };
+    if interrupted {
+        return Failure::new(Code::Interrupted, format!("imported {imported}: interrupted; {resume}"));
+    }
+    let Failure { code, message } = error.into();
+    Failure::new(code, format!("{message}; {resume}"))
 }
 
 pub(crate) fn export(context: &mut Context, export: &Export) -> Done {
