@@ -4,6 +4,7 @@
 pub mod conversation;
 pub mod corpus;
 pub mod door;
+pub mod http;
 pub mod linked;
 pub mod oracle;
 pub mod program;

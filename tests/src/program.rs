@@ -24,7 +24,9 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    /// What a command that has ended did.
+    #[must_use]
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -41,9 +43,31 @@ impl Ran {
         assert_eq!(self.code, 0, "{self:?}");
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+
+    /// Checks that it failed as it should: with this exit code, and one line for people that says so.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn assert_refused(&self, code: i32, said: &str) {
+        assert_eq!(self.code, code, "{self:?}, expected {said:?}");
+        assert!(self.err.contains(said), "{self:?}, expected {said:?}");
+        assert!(self.err.starts_with("tide: ") && self.err.lines().count() == 1, "{self:?}");
+    }
 }
 
 impl Desk {
+    /// The program, as it was built beside this test.
+    ///
+    /// # Panics
+    /// When it was not.
+    #[must_use]
+    pub fn program() -> PathBuf {
+        let test = std::env::current_exe().expect("the path of this test");
+        let program = test.ancestors().nth(2).expect("target/PROFILE").join("tide");
+        assert!(program.exists(), "{} is missing: cargo build -p tidewater-server", program.display());
+        program
+    }
+
     /// An empty folder.
     ///
     /// # Panics
@@ -83,10 +107,7 @@ impl Desk {
     /// When `tide` was not built beside this test.
     #[must_use]
     pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
-        let test = std::env::current_exe().expect("the path of this test");
-        let program = test.ancestors().nth(2).expect("target/PROFILE").join("tide");
-        assert!(program.exists(), "{} is missing: cargo build -p tidewater-server", program.display());
-        let mut command = Command::new(program);
+        let mut command = Command::new(Self::program());
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("TIDE_DB", self.path(&format!("{name}.db"))).env("XDG_STATE_HOME", self.path("state"));
         command.env("TMPDIR", self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,7 +1,5 @@
 //! The command line on a file: by hand, in bulk, and with what is wrong.
 
-use std::io::Read;
-
 use serde_json::{Value as Json, json};
 use tidewater_tests::program::Desk;
 
@@ -85,35 +83,6 @@ fn a_broken_line_is_named_and_the_import_goes_on_from_it() {
 }
 
 #[test]
-fn an_interrupt_stops_an_import_at_a_commit_and_says_where_it_goes_on() {
-    use std::io::Write;
-    let desk = Desk::with_database();
-    let mut child = desk
-        .command("a", &["import", "-c", "r", "--batch", "10"])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .expect("tide");
-    let mut input = child.stdin.take().expect("piped");
-    for n in 0..3_000 {
-        writeln!(input, "{{\"id\": \"{n}\"}}").expect("it reads");
-    }
-    input.flush().expect("it reads");
-    // The input stays open: only the signal ends it.
-    let signalled = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
-    assert!(signalled.expect("kill runs").success());
-    let output = child.wait_with_output().expect("it ends");
-    drop(input);
-    let err = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(130) {
-        assert!(err.contains("--from-line "), "{err}");
-    } else {
-        // The signal came before the program listened for it.
-        assert_eq!(output.status.code(), None, "{err}");
-    }
-    assert_eq!(desk.run("a", &["verify"]).code, 0);
-}
-
-#[test]
 fn schemas_and_indexes_are_declared_and_used() {
     let desk = Desk::with_database();
     let schema = r#"{"fields": {"n": {"type": "int"}, "tags": {"kind": "set"}}}"#;
@@ -163,42 +132,12 @@ fn what_is_wrong_has_one_line_and_a_code() {
         (&["space", "accept", "zz"], 2, "the space's id"),
     ];
     for (arguments, code, said) in cases {
-        let ran = desk.run("a", arguments);
-        assert_eq!(ran.code, *code, "{arguments:?}: {ran:?}");
-        assert!(ran.err.contains(said), "{arguments:?}: {ran:?}");
-        assert_eq!(ran.err.lines().count(), 1, "{arguments:?}: {ran:?}");
-        assert!(ran.err.starts_with("tide: "), "{arguments:?}: {ran:?}");
+        println!("{arguments:?}");
+        desk.run("a", arguments).assert_refused(*code, said);
     }
     assert!(!desk.path("new.db").exists());
     let mut unnamed = desk.command("a", &["status"]);
     let output = unnamed.env_remove("TIDE_DB").output().expect("tide runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--db FILE"));
-}
-
-#[test]
-fn a_reader_that_has_seen_enough_is_no_error_worth_a_word() {
-    let desk = Desk::with_database();
-    let lines: String =
-        (0..5_000).map(|n| format!("{{\"id\": \"{n}\", \"text\": \"{}\"}}\n", "x".repeat(100))).collect();
-    assert_eq!(desk.run_with("a", &["import", "-c", "r"], lines.as_bytes()).code, 0);
-    let mut child = desk.command("a", &["export", "-c", "r"]).spawn().expect("tide runs");
-    let mut first = [0; 10];
-    child.stdout.take().expect("piped").read_exact(&mut first).expect("it writes");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-}
-
-#[test]
-fn a_truncated_or_garbled_file_is_an_error_and_no_panic() {
-    let desk = Desk::with_database();
-    let lines: String = (0..500).map(|n| format!("{{\"id\": \"{n}\"}}\n")).collect();
-    assert_eq!(desk.run_with("a", &["import", "-c", "r"], lines.as_bytes()).code, 0);
-    let whole = std::fs::read(desk.path("a.db")).expect("the file");
-    for length in [1, 100, 4096, whole.len() / 2, whole.len() - 4096] {
-        desk.file("b.db", &whole[..length]);
-        let ran = desk.run("b", &["verify"]);
-        assert!(ran.code == 5 || ran.code == 1, "{length}: {ran:?}");
-        assert!(!ran.err.contains("panicked"), "{length}: {ran:?}");
-    }
 }

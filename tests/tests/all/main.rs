@@ -5,6 +5,7 @@ mod convergence;
 mod copies;
 mod corpus;
 mod kill;
+mod refusals;
 mod sealed;
 mod serve;
 mod tidy;
