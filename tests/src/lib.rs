@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod door;
 pub mod http;
 pub mod linked;
+pub mod namespace;
 pub mod oracle;
 pub mod program;
 pub mod random;

@@ -3,13 +3,18 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
+
+use crate::namespace::Namespace;
 
 /// A temporary folder with databases, where `tide` is run.
 #[derive(Debug)]
 pub struct Desk {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
+    /// What starts the program, when it is not started directly.
+    within: Vec<String>,
 }
 
 /// What a command did.
@@ -74,7 +79,13 @@ impl Desk {
     /// When the system gives none.
     #[must_use]
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self { folder: Arc::new(tempfile::tempdir().expect("a temporary folder")), within: Vec::new() }
+    }
+
+    /// The same folder, with commands that run inside of a namespace. Relative paths do not work there.
+    #[must_use]
+    pub fn within(&self, namespace: &Namespace) -> Self {
+        Self { folder: Arc::clone(&self.folder), within: namespace.entrance() }
     }
 
     /// A folder with one database, `a.db`, in it.
@@ -107,7 +118,15 @@ impl Desk {
     /// When `tide` was not built beside this test.
     #[must_use]
     pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(Self::program());
+        let program = Self::program();
+        let mut command = match self.within.split_first() {
+            None => Command::new(program),
+            Some((enter, how)) => {
+                let mut command = Command::new(enter);
+                command.args(how).arg(program);
+                command
+            }
+        };
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("TIDE_DB", self.path(&format!("{name}.db"))).env("XDG_STATE_HOME", self.path("state"));
         command.env("TMPDIR", self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,4 +1,5 @@
-//! Every test that crosses crates, in one binary: each further binary would link the whole product again.
+//! Every test that crosses crates, in one binary: each further binary would link the whole product again. Only those that
+//! need rights over the machine stand apart, in `machine`.
 
 mod cli;
 mod convergence;
