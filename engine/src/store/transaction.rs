@@ -268,6 +268,11 @@ impl Transaction<'_> {
         let generation = self.state(collection, id.as_str())?.live_generation().ok_or_else(missing)?;
         let mut plain: Vec<(String, FieldOp)> = Vec::new();
         for (name, edit) in edits {
+            // What an edit means depends on what the earlier ones of its field left.
+            if plain.iter().any(|(field, _)| *field == name) {
+                let edits = std::mem::take(&mut plain);
+                self.apply(collection, &id, generation, Action::Edit(edits))?;
+            }
             let kind = self.kind_for(schema.as_deref(), collection, id.as_str(), &name, &edit)?;
             check_against(schema.as_deref(), collection, id.as_str(), &name, &edit)?;
             if matches!(kind, FieldKind::Text | FieldKind::Json) {

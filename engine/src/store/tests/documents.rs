@@ -209,3 +209,19 @@ fn a_document_is_marked_as_conflicted_whatever_fields_are_selected() {
     assert_eq!(fields, ["other"]);
     assert!(found.documents[0].conflicted);
 }
+
+#[test]
+fn later_edits_of_an_update_see_what_the_earlier_ones_of_their_field_left() {
+    let a = Replica::new(1);
+    a.insert("n", &[]);
+    let update = |edits: &[(&str, Edit)]| {
+        let edits = edits.iter().map(|(field, edit)| ((*field).to_owned(), edit.clone())).collect();
+        a.write(|tx| tx.update("notes", "n", edits)).unwrap();
+    };
+    let list = |values: &[&str]| Value::List(values.iter().map(|value| text(value)).collect());
+    update(&[("tags", Edit::Add(vec![text("x")])), ("views", Edit::Increment(1))]);
+    update(&[("tags", Edit::Add(vec![text("y")])), ("tags", Edit::Set(list(&["z"])))]);
+    assert_eq!(a.field("n", "tags"), Some(list(&["z"])), "y was added before, so it goes too");
+    update(&[("views", Edit::Increment(3)), ("views", Edit::Set(Value::Int(10)))]);
+    assert_eq!(a.field("n", "views"), Some(Value::Int(10)));
+}
