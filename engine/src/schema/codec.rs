@@ -108,7 +108,8 @@ impl Schema {
         let mut schema = Self::default();
         for (name, value) in fields {
             if let Some(name) = name.strip_prefix(FIELD_PREFIX) {
-                schema.fields.extend(Field::from_value(value).map(|field| (name.to_owned(), field)));
+                let field = Field::from_value(value).map(|field| field.without_unfit_default(name));
+                schema.fields.extend(field.map(|field| (name.to_owned(), field)));
             } else if let Some(name) = name.strip_prefix(INDEX_PREFIX) {
                 schema.indexes.extend(Index::from_value(value).map(|index| (name.to_owned(), index)));
             } else if let (TYPE_NAME, Value::String(name)) = (name.as_str(), value) {
@@ -252,6 +253,12 @@ impl Field {
         })
     }
 
+    /// What is inserted has to fit, so a default that does not is none.
+    fn without_unfit_default(self, name: &str) -> Self {
+        let default = self.default.clone().filter(|default| self.check(name, default).is_ok());
+        Self { default, ..self }
+    }
+
     fn check_declaration(&self, name: &str) -> Result<(), SchemaError> {
         let place = || format!("field {name}");
         if self.value_type.is_some() && !matches!(self.kind, FieldKind::Register | FieldKind::Set) {
@@ -342,6 +349,15 @@ mod tests {
         assert_eq!(names[6..], ["index:by_author", "type_name"]);
         let stars = fields["field:stars"].to_json();
         assert_eq!(stars, r#"{"default":0,"required":true,"type":"float"}"#);
+    }
+
+    #[test]
+    fn a_replicated_default_that_does_not_fit_its_field_is_none() {
+        let declared = r#"{"field:n": {"type": "int", "default": "three"}, "field:m": {"type": "int", "default": 3}}"#;
+        let schema = Schema::from_fields(&fields_from_json(declared.as_bytes()).unwrap());
+        let inserted = schema.check_insert("notes", "n1", Fields::new()).unwrap();
+        assert_eq!(inserted, [("m".to_owned(), Value::Int(3))].into());
+        assert!(Schema::from_json(br#"{"fields": {"n": {"type": "int", "default": "three"}}}"#).is_err());
     }
 
     #[test]
