@@ -16,8 +16,7 @@ use crate::id::{SpaceId, WriterId};
 use crate::log::run::join;
 use crate::log::seal::{OpenError, Opener};
 use crate::log::{Header, Place, Plane, Prefix};
-use crate::operation::{Action, Operation};
-use crate::operation::{StreamError, decode_commit};
+use crate::operation::{Action, MAX_OPERATIONS, Operation, StreamError, decode_commit};
 use crate::space::{EffectiveTable, Rank, SecretKey};
 
 /// A commit in a log.
@@ -230,8 +229,8 @@ fn judge(
         Err(StreamError::Unknown { .. }) => return Ok(Outcome::Parked),
         Err(error) => return Ok(Outcome::Void(error.to_string())),
     };
-    let vector_total = past_total(space, writer, run) + run.first;
-    if let Some(why) = malformed(space, writer, &operations, vector_total) {
+    let reach = generations_within_reach(past_total(space, writer, run) + run.first);
+    if let Some(why) = malformed(space, writer, &operations, reach) {
         return Ok(Outcome::Void(why));
     }
     Ok(match rich_changes::check(work, space, writer, run, &operations)? {
@@ -306,15 +305,21 @@ fn past_total(space: &SpaceState, writer: &WriterId, run: &Run) -> u64 {
     past.values().sum()
 }
 
+/// The greatest generation that a commit can name honestly: every operation in its past, and every one of its own, opens
+/// one at most. So nobody uses up a document's generations.
+fn generations_within_reach(vector_total: u64) -> u64 {
+    vector_total.saturating_add(1).saturating_mul(MAX_OPERATIONS as u64)
+}
+
 /// Why a commit counts for nothing although its author may write, if so. Decided from the commit and its past alone.
-fn malformed(space: &SpaceState, writer: &WriterId, operations: &[Operation], vector_total: u64) -> Option<String> {
+fn malformed(space: &SpaceState, writer: &WriterId, operations: &[Operation], reach: u64) -> Option<String> {
     let rank = space.table.devices.get(&writer.device).map(|authority| authority.rank);
     operations.iter().find_map(|operation| {
         let at = || format!("{}/{}", operation.collection, operation.id);
         if rank < Some(operation.least_rank()) {
             return Some(format!("{}: needs rank {:?}", at(), operation.least_rank()));
         }
-        if operation.generation > vector_total + 1 {
+        if operation.generation > reach {
             return Some(format!("{}: generation {} is out of reach", at(), operation.generation));
         }
         match operation.action {

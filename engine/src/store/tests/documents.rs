@@ -225,3 +225,22 @@ fn later_edits_of_an_update_see_what_the_earlier_ones_of_their_field_left() {
     update(&[("views", Edit::Increment(3)), ("views", Edit::Set(Value::Int(10)))]);
     assert_eq!(a.field("n", "views"), Some(Value::Int(10)));
 }
+
+/// One commit may open several generations, and the first one has no past whose length would allow for them.
+#[test]
+fn what_was_deleted_and_restored_in_a_first_commit_counts_on_every_replica() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.write(|tx| {
+        tx.insert("notes", Some("n"), [("title".to_owned(), text("kept"))].into())?;
+        for _ in 0..5 {
+            tx.delete("notes", "n")?;
+            tx.restore("notes", "n")?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    a.edit("n", "size", Edit::Set(Value::Int(3)));
+    converge(&a, &b);
+    assert_eq!(b.field("n", "title"), Some(text("kept")));
+    assert_eq!(b.field("n", "size"), Some(Value::Int(3)));
+}

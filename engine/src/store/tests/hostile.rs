@@ -86,10 +86,14 @@ impl Author {
 }
 
 fn set(id: &str, value: i64) -> Vec<u8> {
+    set_in(1, id, value)
+}
+
+fn set_in(generation: u64, id: &str, value: i64) -> Vec<u8> {
     let fields = vec![("x".to_owned(), FieldOp::Set(Value::Int(value)))];
     let id = crate::id::DocumentId::new(id).unwrap();
     let action = Action::Insert(fields);
-    encode_commit(&[Operation { collection: "notes".to_owned(), id, generation: 1, action }]).unwrap()
+    encode_commit(&[Operation { collection: "notes".to_owned(), id, generation, action }]).unwrap()
 }
 
 fn nowhere() -> Moved {
@@ -108,6 +112,20 @@ fn a_handmade_commit_counts_like_any_other() {
     author.commit(true, true, Moved::new(), &set("n", 1));
     assert_eq!(replica.store.receive(&author.batch(0)).unwrap().applied, 1);
     assert_eq!(replica.field("n", "x"), Some(Value::Int(1)));
+}
+
+#[test]
+fn nobody_uses_up_a_documents_generations() {
+    let replica = Replica::new(1);
+    let mut author = Author::new(2, Plane::Data);
+    let reach = crate::operation::MAX_OPERATIONS as u64;
+    for (number, generation) in [reach + 1, 2 * reach, 3 * reach + 1, u64::MAX].into_iter().enumerate() {
+        author.commit(true, true, Moved::new(), &set_in(generation, &format!("n{number}"), 1));
+        replica.store.receive(&author.batch(number)).unwrap();
+    }
+    // The second commit has one entry in its past.
+    let alive = [0, 1, 2, 3].map(|number| replica.alive(&format!("n{number}")));
+    assert_eq!((alive, void(&replica)), ([false, true, false, false], 3));
 }
 
 #[test]
