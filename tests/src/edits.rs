@@ -2,46 +2,79 @@
 
 use tidewater_engine::store::{Edit, PathSegment, Transaction, WriteError};
 use tidewater_engine::value::{Fields, Value};
-use tidewater_tests::random::Random;
 
-/// The database refused a write, as it may: the document is there, or is not, or the edit does not fit.
-pub(super) struct Refused;
+use crate::random::Random;
 
-impl From<WriteError> for Refused {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Exists { .. }
-            | WriteError::Missing { .. }
-            | WriteError::Schema { .. }
-            | WriteError::Invalid { .. } => Self,
-            other => panic!("an honest write failed: {other}"),
+/// One write of one document.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// The collection: `declared`, of which [`SCHEMA`] declares the kinds, or `free`.
+    pub collection: &'static str,
+    /// The document.
+    pub id: &'static str,
+    /// What is done to it.
+    pub action: Action,
+}
+
+/// What is done to a document.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Inserts it or sets fields.
+    Upsert(Fields),
+    /// Inserts it.
+    Insert(Fields),
+    /// Deletes it.
+    Delete,
+    /// Restores it.
+    Restore,
+    /// Changes fields.
+    Update(Vec<(String, Edit)>),
+}
+
+/// The schema of `declared`.
+pub const SCHEMA: &str = r#"{"fields": {"counter": {"kind": "counter"}, "set": {"kind": "set"}, "text": {"kind": "text"},
+    "json": {"kind": "json"}}, "indexes": {"by_register": {"fields": ["register"]}}}"#;
+
+/// The ids that are written.
+pub const IDS: [&str; 3] = ["one", "two", "three"];
+
+impl Write {
+    /// Any.
+    #[must_use]
+    pub fn random(random: &mut Random) -> Self {
+        let collection = *random.pick(&["declared", "free"]);
+        let id = *random.pick(&IDS);
+        let action = match random.below(20) {
+            0 | 1 => Action::Upsert(fields(random, collection)),
+            2 | 3 => Action::Insert(fields(random, collection)),
+            4 => Action::Delete,
+            5 | 6 => Action::Restore,
+            _ => Action::Update((0..=random.below(3)).map(|_| edit(random, collection)).collect()),
+        };
+        Self { collection, id, action }
+    }
+
+    /// Does it, unless the database refuses: the document is there, or is not, or the edit does not fit.
+    ///
+    /// # Errors
+    /// As the methods of [`Transaction`].
+    pub fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), WriteError> {
+        let Self { collection, id, action } = self;
+        match action.clone() {
+            Action::Upsert(fields) => transaction.upsert(collection, id, fields).map(drop),
+            Action::Insert(fields) => transaction.insert(collection, Some(id), fields).map(drop),
+            Action::Delete => transaction.delete(collection, id).map(drop),
+            Action::Restore => transaction.restore(collection, id),
+            Action::Update(edits) => transaction.update(collection, id, edits),
         }
     }
 }
 
-/// One random write.
-pub(super) fn one(transaction: &mut Transaction<'_>, random: &mut Random) -> Result<(), Refused> {
-    let collection = *random.pick(&["declared", "free"]);
-    let id = *random.pick(&["one", "two", "three"]);
-    match random.below(20) {
-        0 | 1 => {
-            let fields = fields(random, collection);
-            transaction.upsert(collection, id, fields)?;
-        }
-        2 | 3 => {
-            let fields = fields(random, collection);
-            transaction.insert(collection, Some(id), fields)?;
-        }
-        4 => {
-            transaction.delete(collection, id)?;
-        }
-        5 | 6 => transaction.restore(collection, id)?,
-        _ => {
-            let edits = (0..=random.below(3)).map(|_| edit(random, collection)).collect();
-            transaction.update(collection, id, edits)?;
-        }
-    }
-    Ok(())
+/// Whether a write was refused for what it says, as it may be.
+#[must_use]
+pub fn is_refusal(error: &WriteError) -> bool {
+    use WriteError::{Exists, Invalid, Missing, Schema};
+    matches!(error, Exists { .. } | Missing { .. } | Schema { .. } | Invalid { .. })
 }
 
 fn word(random: &mut Random) -> Value {

@@ -1,9 +1,11 @@
-//! What the tests that cross crates share: the corpus and the doors it runs through, stores that share a space, and
-//! the naive fold.
+//! What the tests that cross crates share: the corpus and the doors it runs through, stores that share a space,
+//! the naive fold, and what can happen to storage.
 
 pub mod conversation;
 pub mod corpus;
+pub mod crash;
 pub mod door;
+pub mod edits;
 pub mod http;
 pub mod linked;
 pub mod namespace;

@@ -128,29 +128,28 @@ impl SharedSpace {
 
     fn start(&mut self, number: usize) {
         let member = &mut self.members[number];
-        let seed = member.seed;
-        let options = Options {
-            host: self.host.clone(),
-            signer: Box::new(move |_| Ok((Arc::new(SeededSigner(SigningKey::from_bytes(&seed))), vec![]))),
-            create: true,
-            exclusive: false,
-            mirror: None,
-            cache_bytes: CACHE_BYTES,
-        };
-        let store = Store::open(Location::Backend(Box::new(member.disk.clone())), options).expect("the store opens");
+        let location = Location::Backend(Box::new(member.disk.clone()));
+        let store = Store::open(location, options(member.seed, self.host.clone())).expect("the store opens");
         store.set_effective(self.space, self.table.clone()).expect("the table is taken");
         store.set_home(self.space).expect("the space is home");
         member.store = Some(store);
     }
 
+    /// How a further store of a member's device is opened: it knows no space yet.
+    #[must_use]
+    pub fn options(&self, member: usize, host: Arc<SimulatedHost>) -> Options {
+        options(self.members[member].seed, host)
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub fn table(&self) -> &EffectiveTable {
+        &self.table
+    }
+
     /// Brings one member up to another in one log, by at most so many bytes. True: something was new.
     pub fn deliver(&self, from: usize, to: usize, writer: &WriterId, max_bytes: usize) -> bool {
-        let held = self.vector(to).length(writer);
-        let batch =
-            self.store(from).read_log(&self.space, Plane::Data, writer, held, max_bytes).expect("a log is read");
-        let Some(batch) = batch else { return false };
-        let outcome = self.store(to).receive(&batch).expect("an honest batch is taken");
-        outcome.stored > 0
+        deliver(&self.space, self.store(from), self.store(to), writer, max_bytes)
     }
 
     /// What a member holds.
@@ -173,4 +172,26 @@ impl SharedSpace {
             assert_eq!(self.vector(member), self.vector(0), "after a full exchange all hold the same");
         }
     }
+}
+
+fn options(seed: [u8; 32], host: Arc<SimulatedHost>) -> Options {
+    Options {
+        host,
+        signer: Box::new(move |_| Ok((Arc::new(SeededSigner(SigningKey::from_bytes(&seed))), vec![]))),
+        create: true,
+        exclusive: false,
+        mirror: None,
+        cache_bytes: CACHE_BYTES,
+    }
+}
+
+/// Brings one store up to another in one data log, by at most so many bytes. True: something was new.
+///
+/// # Panics
+/// When the log can't be read, or the batch is refused.
+pub fn deliver(space: &SpaceId, from: &Store, to: &Store, writer: &WriterId, max_bytes: usize) -> bool {
+    let held = to.vector(space, Plane::Data).expect("a vector").length(writer);
+    let batch = from.read_log(space, Plane::Data, writer, held, max_bytes).expect("a log is read");
+    let Some(batch) = batch else { return false };
+    to.receive(&batch).expect("an honest batch is taken").stored > 0
 }

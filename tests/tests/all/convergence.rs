@@ -4,8 +4,6 @@
 //! Every run prints nothing and is repeated by its seed: a failure names it. `TIDEWATER_SEED=n` runs that one alone,
 //! `TIDEWATER_SEEDS=n` runs so many.
 
-mod edits;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidewater_engine::document::Conflict;
@@ -14,6 +12,7 @@ use tidewater_engine::operation::FieldKind;
 use tidewater_engine::query::Query;
 use tidewater_engine::schema::Schema;
 use tidewater_engine::store::{Durability, Store, TransactionError};
+use tidewater_tests::edits::{SCHEMA, Write, is_refusal};
 use tidewater_tests::oracle::{Oracle, Seen, commits};
 use tidewater_tests::random::Random;
 use tidewater_tests::shared_space::SharedSpace;
@@ -32,9 +31,6 @@ const DECLARED: &[(&str, &str, FieldKind)] = &[
     ("declared", "text", FieldKind::Text),
     ("declared", "json", FieldKind::Json),
 ];
-const SCHEMA: &str = r#"{"fields": {"counter": {"kind": "counter"}, "set": {"kind": "set"}, "text": {"kind": "text"},
-    "json": {"kind": "json"}}, "indexes": {"by_register": {"fields": ["register"]}}}"#;
-
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
@@ -99,10 +95,12 @@ fn run(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
 /// One transaction of one to three random writes. What the database refuses, it refuses whole.
 fn edit(store: &Store, random: &mut Random) {
     let writes = if random.one_in(3) { 1 + random.below(3) } else { 1 };
-    let outcome = store
-        .transaction(Durability::Local, |transaction| (0..writes).try_for_each(|_| edits::one(transaction, random)));
+    let outcome = store.transaction(Durability::Local, |transaction| {
+        (0..writes).try_for_each(|_| Write::random(random).run(transaction))
+    });
     match outcome {
-        Ok(()) | Err(TransactionError::Aborted(edits::Refused)) => {}
+        Ok(()) => {}
+        Err(TransactionError::Aborted(error)) => assert!(is_refusal(&error), "an honest write failed: {error}"),
         Err(TransactionError::Write(error)) => panic!("a commit failed: {error}"),
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod convergence;
 mod copies;
 mod corpus;
+mod crash;
 mod kill;
 mod refusals;
 mod sealed;

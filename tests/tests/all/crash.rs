@@ -1,0 +1,42 @@
+//! Power cuts, calls that fail and bytes that rot, as many as fit every run. `prove` tries more.
+//!
+//! `TIDEWATER_SEED=n` repeats a run that failed: the message names the seed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tidewater_tests::crash::disk::Call;
+use tidewater_tests::crash::points::{Plan, crash, crash_on};
+use tidewater_tests::crash::workload::record;
+
+fn seed() -> u64 {
+    let seed = std::env::var("TIDEWATER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    println!("TIDEWATER_SEED={seed}");
+    seed
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_at_every_call_and_another_in_recovery() {
+    const POINTS: usize = 50_000;
+    let tried = crash(Plan { seed: seed(), steps: 60, points: POINTS });
+    println!("{tried:?}");
+    assert!(tried.points + tried.second >= POINTS, "{tried:?}");
+    assert!(tried.databases >= 30, "the cuts came to too few states: {tried:?}");
+}
+
+#[test]
+fn a_disk_that_forgets_what_was_synced_is_found_out() {
+    let plan = Plan { seed: seed(), steps: 4, points: 1 };
+    let mut recording = record(plan.seed, plan.steps);
+    let last = recording.tape.iter().rposition(|call| *call == Call::Sync).expect("something was synced");
+    // In place of each sync a call that changes nothing, so that the places stay what they were.
+    let mut length = 0;
+    let tape = recording.tape.iter().enumerate().map(|(at, call)| {
+        if let Call::SetLen(set) = call {
+            length = *set;
+        }
+        if *call == Call::Sync && at != last { Call::SetLen(length) } else { call.clone() }
+    });
+    recording.tape = tape.collect();
+    let found = catch_unwind(AssertUnwindSafe(|| crash_on(plan, &recording)));
+    assert!(found.is_err(), "losing what was synced went unnoticed");
+}
