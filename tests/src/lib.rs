@@ -4,8 +4,10 @@
 pub mod conversation;
 pub mod corpus;
 pub mod crash;
+pub mod disk;
 pub mod door;
 pub mod edits;
+pub mod host;
 pub mod http;
 pub mod linked;
 pub mod namespace;
@@ -13,6 +15,7 @@ pub mod oracle;
 pub mod program;
 pub mod random;
 pub mod shared_space;
+pub mod sim;
 
 /// The README, so that its example is compiled and run.
 #[cfg(doctest)]

@@ -7,7 +7,7 @@ use tidewater_engine::store::Location;
 use tidewater_sync::{CreateOptions, Database, OpenOptions, Purpose, SessionEvent};
 
 use crate::conversation::converse;
-use crate::shared_space::SimulatedHost;
+use crate::host::SimulatedHost;
 
 /// redb's cache for one small database, in bytes.
 const CACHE_BYTES: usize = 1 << 20;

@@ -1,55 +1,22 @@
 //! Several stores in memory that share one space by decree: the table of who may do what is made by hand, so that the engine is
 //! tested alone, without membership and sessions.
 
-mod disk;
-
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
-use tidewater_engine::host::{HeadSigner, Host};
+use tidewater_engine::host::HeadSigner;
 use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
 use tidewater_engine::log::{Plane, VersionVector};
 use tidewater_engine::space::{Authority, EffectiveTable, Rank, SecretKey};
 use tidewater_engine::store::{Location, Options, Store};
 
+use crate::disk::Disk;
+use crate::host::SimulatedHost;
 use crate::random::Random;
-use disk::Disk;
 
 /// redb's cache for one small store, in bytes.
 const CACHE_BYTES: usize = 1 << 20;
-
-/// A clock that stands until it is moved, and randomness from a seed.
-#[derive(Debug)]
-pub struct SimulatedHost {
-    now_ms: AtomicI64,
-    random: Mutex<Random>,
-}
-
-impl SimulatedHost {
-    /// Starts at some time of the year 2026.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { now_ms: AtomicI64::new(1_790_000_000_000), random: Mutex::new(Random::new(seed)) }
-    }
-
-    /// Moves the clock, backwards too.
-    pub fn advance_ms(&self, by: i64) {
-        self.now_ms.fetch_add(by, Ordering::Relaxed);
-    }
-}
-
-impl Host for SimulatedHost {
-    fn now_ms(&self) -> i64 {
-        self.now_ms.load(Ordering::Relaxed)
-    }
-
-    fn fill_random(&self, out: &mut [u8]) {
-        let mut random = self.random.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        out.iter_mut().for_each(|byte| *byte = random.number() as u8);
-    }
-}
 
 struct SeededSigner(SigningKey);
 

@@ -1,5 +1,6 @@
-//! The long runs: what CI tries a little of, as much as asked.
+//! Long runs of the harnesses that the tests run a little of.
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
@@ -9,11 +10,13 @@ use tidewater_tests::crash::points;
 #[command(about, version)]
 struct Arguments {
     #[command(subcommand)]
-    what: What,
+    harness: Harness,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum Harness {
+    /// Simulated worlds: replicas, networks, disks, clocks and members that go wrong, by seed.
+    Sim(tidewater_tests::sim::Arguments),
     /// Cuts the power at every call of recorded workloads, and again during recovery.
     Crash {
         /// How many images to open.
@@ -28,12 +31,15 @@ enum What {
     },
 }
 
-fn main() {
+fn main() -> ExitCode {
     let start = Instant::now();
-    match Arguments::parse().what {
-        What::Crash { points, seed, steps } => {
+    let well = match Arguments::parse().harness {
+        Harness::Sim(arguments) => tidewater_tests::sim::main(&arguments),
+        Harness::Crash { points, seed, steps } => {
             println!("{:?}", points::crash(points::Plan { seed, steps, points }));
+            true
         }
-    }
+    };
     println!("{} s", start.elapsed().as_secs());
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -14,8 +14,9 @@ use tidewater_engine::value::{Fields, Value};
 
 use super::disk::{Call, Disk};
 use crate::edits::{SCHEMA, Write, is_refusal};
+use crate::host::SimulatedHost;
 use crate::random::Random;
-use crate::shared_space::{SharedSpace, SimulatedHost, deliver};
+use crate::shared_space::{SharedSpace, deliver};
 
 /// The store that is recorded is one of the first member's device; the others write what it receives.
 const MEMBERS: usize = 3;

@@ -10,7 +10,7 @@ use tidewater_engine::log::Plane;
 use tidewater_engine::store::{Durability, Edit, Location, TransactionError, WriteError};
 use tidewater_sync::{CreateOptions, Database, OpenOptions, Purpose};
 use tidewater_tests::conversation::converse;
-use tidewater_tests::shared_space::SimulatedHost;
+use tidewater_tests::host::SimulatedHost;
 
 /// How often all write and meet.
 const ROUNDS: i64 = 4;

@@ -11,8 +11,8 @@ use tidewater_engine::store::{Durability, Edit, Location, PathSegment};
 use tidewater_engine::value::Value;
 use tidewater_sync::{CreateOptions, Database, OpenOptions, Purpose, SessionEvent};
 use tidewater_tests::conversation::{Conversation, converse};
+use tidewater_tests::host::SimulatedHost;
 use tidewater_tests::program::Desk;
-use tidewater_tests::shared_space::SimulatedHost;
 
 /// One text of every kind of thing that a sealed space hides, which the owner's file holds in the clear.
 const HIDDEN: &[(&str, &str)] = &[

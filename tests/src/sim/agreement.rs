@@ -1,0 +1,189 @@
+//! What must hold once nothing has gone wrong for a while: all agree, and fall silent.
+
+use tidewater_engine::id::SpaceId;
+use tidewater_engine::log::{Plane, VersionVector};
+use tidewater_engine::space::{EffectiveTable, Rank};
+use tidewater_engine::store::ReadError;
+use tidewater_sync::Database;
+
+use super::Failure;
+use super::world::World;
+
+/// The kind of message that lists spaces: all that is sent while nothing is new.
+const SPACES_KIND: usize = 5;
+/// For how many intervals of comparing vectors the silence is watched.
+const SILENT_INTERVALS: i64 = 3;
+
+/// What one replica holds of a space.
+struct Holding {
+    replica: usize,
+    rank: Rank,
+    control: VersionVector,
+    data: VersionVector,
+    parked: u64,
+    digest: [u8; 32],
+}
+
+impl World {
+    /// All members hold the same commits and the same state; what was acknowledged is there or was cut off.
+    pub(super) fn check_agreement(&mut self) -> Result<(), Failure> {
+        for (space, _) in self.spaces.clone() {
+            let Some((best, table)) = self.most_complete(&space) else { continue };
+            let holdings = self.holdings(&space, &table)?;
+            let Some(reference) = holdings.iter().find(|holding| holding.replica == best) else { continue };
+            for holding in &holdings {
+                self.compare(&space, reference, holding)?;
+            }
+            self.check_acknowledged(&space, reference, &table)?;
+            self.trace.count("spaces agreed upon");
+        }
+        for number in self.honest() {
+            let database = self.replicas[number].database().expect("it runs").clone();
+            let report = database.verify(&mut |_, _| {}).map_err(|error| self.failure(error.to_string()))?;
+            if !report.problems.is_empty() {
+                return Err(self.failure(format!("replica {number} is damaged: {:?}", report.problems)));
+            }
+            self.check_witnesses(number)?;
+            self.check_secrecy(number, &database)?;
+        }
+        Ok(())
+    }
+
+    /// The honest replica that knows most of a space's control plane, and what the space means to it.
+    fn most_complete(&self, space: &SpaceId) -> Option<(usize, std::sync::Arc<EffectiveTable>)> {
+        let tables = self.honest().into_iter().filter_map(|number| {
+            let table = self.replicas[number].database()?.effective(space)?;
+            // Whoever was removed is told nothing any more.
+            table.rank(&self.replicas[number].device)?;
+            Some((number, table))
+        });
+        tables.max_by_key(|(number, table)| (table.control.total(), usize::MAX - number))
+    }
+
+    /// What every honest member of a space holds of it, as far as it counts.
+    fn holdings(&self, space: &SpaceId, table: &EffectiveTable) -> Result<Vec<Holding>, Failure> {
+        let mut holdings = Vec::new();
+        for replica in self.honest() {
+            let device = self.replicas[replica].device;
+            let Some(rank) = table.rank(&device) else { continue };
+            let database = self.replicas[replica].database().expect("it runs");
+            if database.effective(space).is_none() {
+                return Err(self.failure(format!("replica {replica} has rank {rank:?} in {space} and not the space")));
+            }
+            let held = || -> Result<Holding, ReadError> {
+                let data = database.vector(space, Plane::Data)?;
+                let data = data.iter().filter_map(|(writer, prefix)| {
+                    let limit = table.devices.get(&writer.device)?.effective_length(writer.incarnation);
+                    (prefix.length <= limit).then_some((*writer, *prefix))
+                });
+                let data = data.filter(|(writer, _)| !self.ledger.is_forked(writer)).collect();
+                let control = database.vector(space, Plane::Control)?;
+                let control = control.iter().filter(|(writer, _)| !self.ledger.is_forked(writer));
+                Ok(Holding {
+                    replica,
+                    rank,
+                    control: control.map(|(writer, prefix)| (*writer, *prefix)).collect(),
+                    data,
+                    parked: database.snapshot()?.report(space)?.parked,
+                    digest: database.digest(space)?,
+                })
+            };
+            holdings.push(held().map_err(|error| self.failure(format!("replica {replica}: {error}")))?);
+        }
+        Ok(holdings)
+    }
+
+    fn compare(&self, space: &SpaceId, reference: &Holding, holding: &Holding) -> Result<(), Failure> {
+        let (one, other) = (reference.replica, holding.replica);
+        let differ =
+            |what: &str| Err(self.failure(format!("replicas {one} and {other} don't agree on {what} of {space}")));
+        if holding.control != reference.control {
+            return differ("the control plane");
+        }
+        if holding.data != reference.data {
+            return differ("the data");
+        }
+        // A hostile member's commits may wait for ever, and a fork's branches differ.
+        if self.settings.hostile || self.ledger.has_forks() {
+            return Ok(());
+        }
+        if holding.parked != 0 {
+            return Err(self.failure(format!("{} entries of {space} wait at replica {other}", holding.parked)));
+        }
+        let both_read = holding.rank >= Rank::Reader && reference.rank >= Rank::Reader;
+        if both_read && holding.digest != reference.digest {
+            return differ("the state");
+        }
+        Ok(())
+    }
+
+    fn check_acknowledged(
+        &mut self,
+        space: &SpaceId,
+        reference: &Holding,
+        table: &EffectiveTable,
+    ) -> Result<(), Failure> {
+        for one in self.ledger.acknowledged.clone() {
+            if one.space != *space || !self.replicas[one.replica].honest {
+                continue;
+            }
+            let counts = table
+                .devices
+                .get(&one.writer.device)
+                .map_or(0, |authority| authority.effective_length(one.writer.incarnation));
+            if one.lost {
+                self.trace.count("acknowledged commits lost with their only disk");
+            } else if counts < one.length {
+                self.trace.count("acknowledged commits that were cut off");
+            } else if reference.data.length(&one.writer) < one.length {
+                let (author, length) = (one.replica, one.length);
+                return Err(self.failure(format!(
+                    "commit {length} of replica {author} in {space} was acknowledged and is nowhere"
+                )));
+            } else {
+                self.trace.count("acknowledged commits everywhere");
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has no rank to read has nothing to read with.
+    fn check_secrecy(&self, number: usize, database: &Database) -> Result<(), Failure> {
+        for (space, _) in &self.spaces {
+            let Some((_, table)) = self.most_complete(space) else { continue };
+            let rank = table.rank(&self.replicas[number].device);
+            let Some(own) = database.effective(space) else { continue };
+            let holds = table.write_epoch.is_some_and(|epoch| own.epochs.contains_key(&epoch));
+            if rank < Some(Rank::Reader) && holds {
+                return Err(self.failure(format!("replica {number} has rank {rank:?} in {space}, and its newest key")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is said any more but that nothing is new.
+    pub(super) fn check_silence(&mut self) -> Result<(), Failure> {
+        let sent = |world: &World| -> std::collections::BTreeMap<(u64, usize), [u64; 12]> {
+            let ends = world.connections.iter().flat_map(|(number, connection)| {
+                connection.ends.iter().enumerate().map(move |(end, side)| ((*number, end), side.sent_kinds))
+            });
+            ends.collect()
+        };
+        let before = sent(self);
+        self.pass(SILENT_INTERVALS * self.anti_entropy_ms)?;
+        for ((connection, end), after) in sent(self) {
+            let Some(before) = before.get(&(connection, end)) else {
+                return Err(self.failure(format!("connection {connection} was made while nothing was new")));
+            };
+            for kind in 0..after.len() {
+                let count = after[kind] - before[kind];
+                let most = if kind == SPACES_KIND { SILENT_INTERVALS as u64 + 1 } else { 0 };
+                if count > most && !self.settings.hostile && !self.ledger.has_forks() {
+                    let why = format!("connection {connection}: {count} messages of kind {kind} though nothing is new");
+                    return Err(self.failure(why));
+                }
+            }
+        }
+        Ok(())
+    }
+}

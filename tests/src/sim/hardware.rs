@@ -1,0 +1,229 @@
+//! What happens to a replica's machine: stops and starts, power losses, failing and full disks, old images, copies, clocks.
+
+use tidewater_engine::host::Host;
+
+use super::Failure;
+use super::fault::Fault;
+use super::replica::Replica;
+use super::world::{Event, World};
+use crate::disk::{Disk, Faults, Unsynced};
+use crate::random::Random;
+
+/// 1 January of year 0 and 31 December of year 9999, in milliseconds since 1970.
+const CALENDAR_MS: (i64, i64) = (-62_167_219_200_000, 253_402_214_400_000);
+/// Ten years, in milliseconds.
+const DECADE_MS: usize = 315_576_000_000;
+/// There are at most so many replicas more than at first.
+const COPIES: usize = 2;
+
+impl World {
+    /// One fault of a replica's machine.
+    pub(super) fn break_machine(&mut self, fault: Fault, random: &mut Random) -> Result<(), Failure> {
+        let number = random.below(self.replicas.len());
+        let runs = self.replicas[number].running.is_some();
+        match fault {
+            Fault::ClockJump | Fault::ClockFar => self.turn_clock(number, fault, random),
+            Fault::LostWrites | Fault::TornPages if runs => self.lose_power(number, fault, random)?,
+            Fault::FailedReads | Fault::FailedWrites | Fault::Full if runs => self.fail_disk(number, fault, random),
+            Fault::Restored if runs => self.restore(number, random)?,
+            Fault::Copied | Fault::Forked if runs => self.copy(number, fault, random)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn turn_clock(&mut self, number: usize, fault: Fault, random: &mut Random) {
+        let host = &self.replicas[number].host;
+        if fault == Fault::ClockFar {
+            let span = (CALENDAR_MS.1 - CALENDAR_MS.0) as usize;
+            host.set_ms(CALENDAR_MS.0 + random.below(span) as i64);
+        } else {
+            host.advance_ms(random.below(2 * DECADE_MS) as i64 - DECADE_MS as i64);
+        }
+        let now_ms = host.now_ms();
+        self.faults.note(fault);
+        self.tell(&format!("the clock of {number} shows {now_ms}"));
+    }
+
+    /// Stops a replica in good order, or with its power.
+    pub(super) fn stop(&mut self, number: usize) {
+        for (connection, end) in self.ends_of(number) {
+            let other = if end == 0 { (40, 0) } else { (0, 40) };
+            self.lose(connection, end);
+            self.lose_later(connection, other.1, other.0);
+        }
+        self.replicas[number].running = None;
+    }
+
+    pub(super) fn restart(&mut self, number: usize, after_ms: i64) {
+        self.tell(&format!("{number} stops, and starts again after {after_ms} ms"));
+        self.trace.count("restarts");
+        self.stop(number);
+        self.schedule(after_ms, Event::Start { replica: number });
+    }
+
+    fn lose_power(&mut self, number: usize, fault: Fault, random: &mut Random) -> Result<(), Failure> {
+        let unsynced = match fault {
+            Fault::LostWrites => Unsynced::Lost,
+            _ if random.one_in(6) => Unsynced::Kept,
+            _ => Unsynced::Torn,
+        };
+        // The power goes in the middle of a write that isn't synced yet.
+        if random.one_in(2) {
+            self.write_unsynced(number, random);
+        }
+        let (disk, sectors) = self.replicas[number].disk.lose_power(unsynced, random);
+        self.stop(number);
+        self.replicas[number].disk = disk;
+        if sectors > 0 || fault == Fault::LostWrites {
+            self.faults.note(fault);
+        }
+        self.tell(&format!("the power of {number} goes, with {sectors} sectors not synced: {unsynced:?}"));
+        self.schedule(random.below(5_000) as i64, Event::Start { replica: number });
+        Ok(())
+    }
+
+    fn fail_disk(&mut self, number: usize, fault: Fault, random: &mut Random) {
+        let some = 1 + random.below(3) as u32;
+        let disk = &self.replicas[number].disk;
+        disk.set_faults(match fault {
+            Fault::FailedReads => Faults { reads: some, ..Faults::default() },
+            Fault::FailedWrites => Faults { writes: some, ..Faults::default() },
+            _ => Faults { capacity: Some(disk.size()), ..Faults::default() },
+        });
+        self.tell(&format!("the disk of {number}: {fault}"));
+        self.schedule(random.below(3_000) as i64, Event::Mend { replica: number });
+    }
+
+    /// A disk works again. Whoever met the fault is started anew.
+    pub(super) fn mend(&mut self, number: usize) {
+        let disk = &self.replicas[number].disk;
+        let before = disk.faults();
+        disk.set_faults(Faults::default());
+        let kinds = [
+            (before.failed_reads, Fault::FailedReads),
+            (before.failed_writes, Fault::FailedWrites),
+            (before.full, Fault::Full),
+        ];
+        for (_, fault) in kinds.iter().filter(|(times, _)| *times > 0) {
+            self.faults.note(*fault);
+        }
+        if !before.struck() {
+            return;
+        }
+        if self.replicas[number].running.is_some() {
+            self.restart(number, 10);
+        }
+    }
+
+    fn restore(&mut self, number: usize, random: &mut Random) -> Result<(), Failure> {
+        if self.replicas[number].is_sick() {
+            return Ok(());
+        }
+        let Some(image) = self.replicas[number].backup.take().filter(|_| random.one_in(2)) else {
+            self.replicas[number].backup = Some(self.replicas[number].disk.durable());
+            self.tell(&format!("a backup of {number}"));
+            return Ok(());
+        };
+        self.stop(number);
+        self.replicas[number].disk = Disk::holding(image);
+        self.faults.note(Fault::Restored);
+        self.ledger.forget_disk(number);
+        self.tell(&format!("the backup of {number} is put back"));
+        self.schedule(random.below(2_000) as i64, Event::Start { replica: number });
+        Ok(())
+    }
+
+    /// A copy of a disk runs beside the original: as another life of the device, or, with the randomness of the
+    /// original too, as the same one.
+    fn copy(&mut self, number: usize, fault: Fault, random: &mut Random) -> Result<(), Failure> {
+        let original = &self.replicas[number];
+        let forks = fault == Fault::Forked;
+        if original.is_sick() || self.replicas.len() >= self.settings.replicas + COPIES || forks == original.honest {
+            return Ok(());
+        }
+        let disk = Disk::holding(original.disk.durable());
+        let host = original.host.twin();
+        if !forks {
+            let mut salt = [0; 8];
+            salt.iter_mut().for_each(|byte| *byte = random.number() as u8);
+            // What a machine draws from the world differs from machine to machine.
+            let draws = 1 + u64::from_le_bytes(salt) % 64;
+            (0..draws).for_each(|_| host.fill_random(&mut [0; 7]));
+        }
+        let twin = original.twin(host, disk);
+        let copy = self.replicas.len();
+        self.replicas.push(twin);
+        self.faults.note(fault);
+        self.tell(&format!("{copy} is a copy of {number}; the same life of it: {forks}"));
+        if forks {
+            // Both open the same image with the same randomness.
+            self.replicas[number].disk = Disk::holding(self.replicas[number].disk.durable());
+            self.stop(number);
+            self.start(number)?;
+        }
+        self.start(copy)?;
+        if forks && let Some(database) = self.replicas[copy].database() {
+            let writer = database.writer();
+            self.ledger.note_fork(writer);
+        }
+        for other in self.others(copy) {
+            if other == 0 || random.one_in(2) {
+                self.dial_now((other.min(copy), other.max(copy)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a replica; what it acknowledged before it stopped is there.
+    pub(super) fn start(&mut self, number: usize) -> Result<(), Failure> {
+        if self.replicas[number].running.is_some() {
+            return Ok(());
+        }
+        let replica: &mut Replica = &mut self.replicas[number];
+        if let Err(error) = replica.open() {
+            let sick = replica.is_sick();
+            self.tell(&format!("{number} does not start: {error}"));
+            if !sick {
+                return Err(self.failure(format!("replica {number} does not open: {error}")));
+            }
+            self.schedule(1_000, Event::Start { replica: number });
+            return Ok(());
+        }
+        self.tell(&format!("{number} starts"));
+        self.trace.count("starts");
+        self.check_start(number)?;
+        for pair in self.pairs.keys().copied().collect::<Vec<_>>() {
+            if pair.0 == number || pair.1 == number {
+                self.dial_later(pair, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on nothing goes wrong, everybody runs, and all may talk to all.
+    pub(super) fn stop_faults(&mut self) -> Result<(), Failure> {
+        self.tell("nothing goes wrong from here on");
+        self.faults.stop();
+        self.mischief.stop();
+        self.weather.clear();
+        for number in 0..self.replicas.len() {
+            self.mend(number);
+            self.start(number)?;
+            let flushed = self.replicas[number].database().map_or(Ok(()), |database| database.flush());
+            flushed.map_err(|error| self.failure(format!("a flush of replica {number}: {error}")))?;
+            self.settle_own(number)?;
+        }
+        let damaged: Vec<u64> =
+            self.connections.iter().filter(|(_, connection)| connection.damaged).map(|(number, _)| *number).collect();
+        damaged.into_iter().for_each(|number| self.lose_later(number, 0, 0));
+        self.accept_all()?;
+        let numbers = 0..self.replicas.len();
+        for pair in numbers.clone().flat_map(|one| numbers.clone().map(move |other| (one, other))) {
+            if pair.0 < pair.1 {
+                self.dial_now(pair);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! What is remembered over the life of the world: every root that a log ever had, every digest that a set of commits
+//! ever gave, and every commit that was acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::{Plane, Prefix, VersionVector};
+
+/// A commit whose call returned.
+#[derive(Debug, Clone)]
+pub(super) struct Acknowledged {
+    pub(super) replica: usize,
+    pub(super) space: SpaceId,
+    pub(super) writer: WriterId,
+    /// The length of the log with it.
+    pub(super) length: u64,
+    /// The only disk with it was replaced by an old image.
+    pub(super) lost: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    roots: BTreeMap<(SpaceId, Plane, WriterId, u64), [u8; 32]>,
+    digests: BTreeMap<(SpaceId, [u8; 32]), ([u8; 32], usize)>,
+    pub(super) acknowledged: Vec<Acknowledged>,
+    /// What each replica was last seen to hold of the data of a space.
+    pub(super) held: BTreeMap<(usize, SpaceId), VersionVector>,
+    /// Writers that run twice.
+    forked: BTreeSet<WriterId>,
+}
+
+impl Ledger {
+    /// Notes that a log had this root at this length. False: it had another before.
+    pub(super) fn note_root(&mut self, space: SpaceId, plane: Plane, writer: WriterId, prefix: Prefix) -> bool {
+        let known = self.roots.entry((space, plane, writer, prefix.length)).or_insert(prefix.root);
+        *known == prefix.root || self.forked.contains(&writer)
+    }
+
+    /// Notes which digest a set of commits gives. An error names the replica where it gave another.
+    pub(super) fn note_digest(
+        &mut self,
+        replica: usize,
+        space: SpaceId,
+        commits: [u8; 32],
+        digest: [u8; 32],
+    ) -> Result<(), usize> {
+        let (known, first) = self.digests.entry((space, commits)).or_insert((digest, replica));
+        if *known == digest { Ok(()) } else { Err(*first) }
+    }
+
+    pub(super) fn note_fork(&mut self, writer: WriterId) {
+        self.forked.insert(writer);
+    }
+
+    pub(super) fn is_forked(&self, writer: &WriterId) -> bool {
+        self.forked.contains(writer)
+    }
+
+    pub(super) fn has_forks(&self) -> bool {
+        !self.forked.is_empty()
+    }
+
+    /// A replica's disk was replaced: what neither it nor anybody else was seen to hold is gone.
+    pub(super) fn forget_disk(&mut self, replica: usize) {
+        let mut left: Vec<(SpaceId, &VersionVector)> = Vec::new();
+        for ((other, space), vector) in &self.held {
+            if *other != replica {
+                left.push((*space, vector));
+            }
+        }
+        for one in &mut self.acknowledged {
+            let kept = left.iter().any(|(space, held)| *space == one.space && held.length(&one.writer) >= one.length);
+            one.lost |= !kept;
+        }
+        self.held.retain(|(other, _), _| *other != replica);
+    }
+}

@@ -1,0 +1,106 @@
+//! One device of the world: its disk, its clock, and the database while it runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidewater_engine::host::Host;
+use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::store::{Change, ChangeGuard, Location};
+use tidewater_sync::{CreateOptions, Database, DatabaseError, IdentityId, OpenOptions};
+
+use super::follow::Follower;
+use super::model::Model;
+use crate::disk::Disk;
+use crate::host::SimulatedHost;
+
+/// redb's cache for one small database, in bytes.
+const CACHE_BYTES: usize = 1 << 20;
+
+pub(super) struct Replica {
+    pub(super) host: Arc<SimulatedHost>,
+    pub(super) disk: Disk,
+    pub(super) device: DeviceId,
+    pub(super) identity: IdentityId,
+    /// `None` while it is down.
+    pub(super) running: Option<Running>,
+    /// An old image of the disk.
+    pub(super) backup: Option<Vec<u8>>,
+    /// Whether it keeps to the rules.
+    pub(super) honest: bool,
+}
+
+/// A database that is open, and what is remembered until it closes.
+pub(super) struct Running {
+    pub(super) database: Database,
+    pub(super) model: Model,
+    pub(super) follower: Follower,
+    changes: Arc<Mutex<Vec<Change>>>,
+    _listener: ChangeGuard,
+}
+
+impl Running {
+    fn new(database: Database) -> Self {
+        let changes = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&changes);
+        let listener = database.on_change(Arc::new(move |change: &Change| {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(change.clone());
+        }));
+        Self { database, model: Model::default(), follower: Follower::default(), changes, _listener: listener }
+    }
+
+    /// What changed since it was last asked.
+    pub(super) fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn options(host: &Arc<SimulatedHost>) -> OpenOptions {
+    OpenOptions { host: host.clone(), mirror: None, cache_bytes: CACHE_BYTES }
+}
+
+impl Replica {
+    /// A new device; with a name, one of a new identity, with a home space if asked for.
+    pub(super) fn create(seed: u64, identity: Option<&str>, home: bool) -> Result<Self, DatabaseError> {
+        let (host, disk) = (Arc::new(SimulatedHost::new(seed)), Disk::default());
+        let create = CreateOptions { open: options(&host), identity: identity.map(str::to_owned), home };
+        let database = Database::create(Location::Backend(Box::new(disk.clone())), create)?;
+        let (device, identity) = (database.device(), database.identity().unwrap_or(IdentityId([0; 32])));
+        let running = Some(Running::new(database));
+        Ok(Self { host, disk, device, identity, running, backup: None, honest: true })
+    }
+
+    /// The same device on another disk, not yet running.
+    pub(super) fn twin(&self, host: SimulatedHost, disk: Disk) -> Self {
+        let Self { device, identity, honest, .. } = *self;
+        Self { host: Arc::new(host), disk, device, identity, running: None, backup: None, honest }
+    }
+
+    /// Opens the database on the disk.
+    pub(super) fn open(&mut self) -> Result<&Database, DatabaseError> {
+        let database = Database::open(Location::Backend(Box::new(self.disk.clone())), options(&self.host))?;
+        Ok(&self.running.insert(Running::new(database)).database)
+    }
+
+    pub(super) fn database(&self) -> Option<&Database> {
+        self.running.as_ref().map(|running| &running.database)
+    }
+
+    /// Whether its disk failed since it was opened, or is about to: then nothing that it says can be counted on.
+    pub(super) fn is_sick(&self) -> bool {
+        let faults = self.disk.faults();
+        faults.reads + faults.writes > 0 || faults.capacity.is_some() || faults.struck()
+    }
+
+    /// The database, if what it says can be counted on.
+    pub(super) fn healthy(&self) -> Option<&Database> {
+        self.database().filter(|_| !self.is_sick())
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.host.now_ms()
+    }
+
+    /// Whether it takes part in a space now, as far as it knows itself.
+    pub(super) fn follows(&self, space: &SpaceId) -> bool {
+        self.database().is_some_and(|database| database.effective(space).is_some())
+    }
+}

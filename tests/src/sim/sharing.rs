@@ -1,0 +1,93 @@
+//! What the members of the spaces do to each other: grants, revocations, rotations, new spaces, offers.
+
+use tidewater_engine::id::SpaceId;
+use tidewater_engine::space::Rank;
+use tidewater_sync::SpaceError;
+
+use super::Failure;
+use super::world::World;
+use crate::random::Random;
+
+/// There are at most so many spaces.
+const SPACES: usize = 4;
+
+impl World {
+    /// One act of sharing by a replica.
+    pub(super) fn share(&mut self, number: usize, random: &mut Random) -> Result<(), Failure> {
+        let Some(database) = self.replicas[number].database().cloned() else { return Ok(()) };
+        let Some(space) = self.some_space(number, random) else { return Ok(()) };
+        let other = *random.pick(&self.others(number).into_iter().collect::<Vec<_>>());
+        let rank = *random.pick(&[Rank::Relay, Rank::Reader, Rank::Writer, Rank::Writer, Rank::Admin]);
+        let identity = self.replicas[other].identity;
+        let (what, outcome) = match random.below(12) {
+            0..5 => {
+                let card = self.replicas[other].database().and_then(|other| other.card().ok());
+                let Some(card) = card else { return Ok(()) };
+                (format!("grants {other} rank {rank:?}"), database.grant(&space, &card, rank))
+            }
+            5 | 6 => (format!("revokes {other}"), database.revoke(&space, &identity)),
+            7 => ("rotates".to_owned(), database.rotate(&space)),
+            8 => ("renames the space".to_owned(), database.rename_space(&space, "another name")),
+            _ if self.spaces.len() < SPACES => {
+                let made = database.new_space("further");
+                if let Ok(space) = &made {
+                    self.spaces.push((*space, number));
+                }
+                ("makes a space".to_owned(), made.map(drop))
+            }
+            _ => return Ok(()),
+        };
+        match outcome {
+            Ok(()) => {
+                self.trace.count("acts of sharing");
+                self.tell(&format!("{number} {what}"));
+            }
+            Err(error) if may_be(&error) || self.replicas[number].is_sick() => {
+                self.trace.count("acts of sharing refused");
+                self.tell(&format!("{number} {what}: {error}"));
+            }
+            Err(error) => return Err(self.failure(format!("replica {number} {what}: {error}"))),
+        }
+        self.settle(number)
+    }
+
+    /// A space is offered to a replica: mostly it is taken at once.
+    pub(super) fn decide_offer(&mut self, number: usize, space: &SpaceId) -> Result<(), Failure> {
+        let waits = self.faults.on().is_empty() || !self.chance.one_in(4);
+        if waits { self.accept_space(number, space) } else { Ok(()) }
+    }
+
+    fn accept_space(&mut self, number: usize, space: &SpaceId) -> Result<(), Failure> {
+        let Some(database) = self.replicas[number].database().cloned() else { return Ok(()) };
+        self.tell(&format!("{number} takes a space that it is offered"));
+        match database.accept_space(space) {
+            Ok(()) | Err(SpaceError::NoOffer { .. }) => self.settle(number),
+            Err(_) if self.replicas[number].is_sick() => Ok(()),
+            Err(error) => Err(self.failure(format!("replica {number} takes a space: {error}"))),
+        }
+    }
+
+    /// Every offer that waits is taken.
+    pub(super) fn accept_all(&mut self) -> Result<(), Failure> {
+        for number in 0..self.replicas.len() {
+            let Some(database) = self.replicas[number].healthy().cloned() else { continue };
+            let offers = database.space_offers().map_err(|error| self.failure(format!("offers: {error}")))?;
+            for offer in offers {
+                self.accept_space(number, &offer.space)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an act of sharing was refused as it may be.
+fn may_be(error: &SpaceError) -> bool {
+    matches!(
+        error,
+        SpaceError::Forbidden { .. }
+            | SpaceError::NotBelow { .. }
+            | SpaceError::NoMember { .. }
+            | SpaceError::UnknownSpace { .. }
+            | SpaceError::Invalid { .. }
+    )
+}
