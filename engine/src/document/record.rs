@@ -16,6 +16,13 @@ const CONTINUES: u8 = 4;
 const COVERED: u64 = 1;
 const STALE: u64 = 2;
 
+/// How many slots were given out: a record with another one is damaged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slots {
+    pub names: usize,
+    pub writers: usize,
+}
+
 /// The commits that a record's stamps refer to by position.
 type Commits = Vec<(Dot, i64)>;
 
@@ -64,12 +71,12 @@ impl DocumentState {
     /// The inverse of [`DocumentState::encode`].
     ///
     /// # Errors
-    /// Bytes that no encoding gives.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Bytes that no encoding gives, and slots that were not given out.
+    pub fn decode(bytes: &[u8], slots: Slots) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let (commits, mut state) = decode_start(&mut reader)?;
+        let (commits, mut state) = decode_start(&mut reader, slots)?;
         for _ in 0..reader.varint()? {
-            let (field, mut body) = next_field(&mut reader)?;
+            let (field, mut body) = next_field(&mut reader, slots)?;
             state.fields.insert(field, decode_cells(&mut body, &commits)?);
         }
         reader.finish()?;
@@ -103,13 +110,13 @@ pub(crate) struct LazyState<'a> {
 }
 
 impl<'a> LazyState<'a> {
-    pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    pub fn new(bytes: &'a [u8], slots: Slots) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let (commits, outline) = decode_start(&mut reader)?;
+        let (commits, outline) = decode_start(&mut reader, slots)?;
         let count = reader.varint()?;
         let mut fields = Vec::with_capacity(usize::try_from(count).unwrap_or(0).min(reader.remaining()));
         for _ in 0..count {
-            fields.push(next_field(&mut reader)?);
+            fields.push(next_field(&mut reader, slots)?);
         }
         Ok(Self { commits, outline, fields })
     }
@@ -140,23 +147,26 @@ impl<'a> LazyState<'a> {
     }
 }
 
-fn decode_start(reader: &mut Reader<'_>) -> Result<(Commits, DocumentState), DecodeError> {
+fn decode_start(reader: &mut Reader<'_>, slots: Slots) -> Result<(Commits, DocumentState), DecodeError> {
     if reader.byte()? != VERSION {
         return Err(DecodeError::NotCanonical { why: "the version of a document record" });
     }
     let mut commits = Commits::new();
     for _ in 0..reader.varint()? {
-        commits.push((read_dot(reader)?, reader.signed()?));
+        commits.push((read_dot(reader, slots)?, reader.signed()?));
     }
     let spilled_touches =
         u32::try_from(reader.varint()?).map_err(|_| DecodeError::NotCanonical { why: "spilled touches" })?;
     let mut touches = Vec::new();
     for _ in 0..reader.varint()? {
-        touches.push(read_dot(reader)?);
+        touches.push(read_dot(reader, slots)?);
     }
     let mut generations = BTreeMap::new();
     for _ in 0..reader.varint()? {
         let number = reader.varint()?;
+        if number == 0 || number == u64::MAX {
+            return Err(DecodeError::NotCanonical { why: "a generation's number" });
+        }
         let flags = reader.byte()?;
         let mut continues = Vec::new();
         if flags & CONTINUES != 0 {
@@ -169,9 +179,14 @@ fn decode_start(reader: &mut Reader<'_>) -> Result<(Commits, DocumentState), Dec
     Ok((commits, DocumentState { generations, fields: BTreeMap::new(), touches, spilled_touches }))
 }
 
-fn next_field<'a>(reader: &mut Reader<'a>) -> Result<(u32, Reader<'a>), DecodeError> {
-    let field = u32::try_from(reader.varint()?).map_err(|_| DecodeError::NotCanonical { why: "a field's slot" })?;
+fn next_field<'a>(reader: &mut Reader<'a>, slots: Slots) -> Result<(u32, Reader<'a>), DecodeError> {
+    let field = read_slot(reader, slots.names, "a field's slot")?;
     Ok((field, Reader::new(reader.bytes()?)))
+}
+
+fn read_slot(reader: &mut Reader<'_>, given_out: usize, why: &'static str) -> Result<u32, DecodeError> {
+    let slot = u32::try_from(reader.varint()?).ok().filter(|slot| (*slot as usize) < given_out);
+    slot.ok_or(DecodeError::NotCanonical { why })
 }
 
 fn put_dot(out: &mut Vec<u8>, dot: Dot) {
@@ -179,8 +194,8 @@ fn put_dot(out: &mut Vec<u8>, dot: Dot) {
     codec::put_varint(out, dot.sequence);
 }
 
-fn read_dot(reader: &mut Reader<'_>) -> Result<Dot, DecodeError> {
-    let writer = u32::try_from(reader.varint()?).map_err(|_| DecodeError::NotCanonical { why: "a writer's slot" })?;
+fn read_dot(reader: &mut Reader<'_>, slots: Slots) -> Result<Dot, DecodeError> {
+    let writer = read_slot(reader, slots.writers, "a writer's slot")?;
     Ok(Dot { writer, sequence: reader.varint()? })
 }
 
@@ -279,4 +294,25 @@ fn decode_cell(reader: &mut Reader<'_>, kind: FieldKind, commits: &Commits) -> R
         }
         FieldKind::Text | FieldKind::Json => Cell::Rich { kind, tips: read_stamps(reader, commits)? },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_with_a_slot_that_was_not_given_out_is_damaged() {
+        let mut state = DocumentState::default();
+        let dot = Dot { writer: 2, sequence: 7 };
+        let stamp = Stamp { dot, timestamp_ms: 1, generation: 1, covered: false, stale: false };
+        state.open(1, None);
+        *state.cell_mut(3, FieldKind::Register) = Cell::Register(vec![(stamp, Value::Int(1))]);
+        let mut bytes = Vec::new();
+        state.encode(&mut bytes).unwrap();
+        assert!(DocumentState::decode(&bytes, Slots { names: 4, writers: 3 }).is_ok_and(|read| read == state));
+        for slots in [Slots { names: 3, writers: 3 }, Slots { names: 4, writers: 2 }] {
+            assert!(DocumentState::decode(&bytes, slots).is_err(), "{slots:?}");
+            assert!(LazyState::new(&bytes, slots).is_err(), "{slots:?}");
+        }
+    }
 }

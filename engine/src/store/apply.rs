@@ -341,7 +341,7 @@ fn record_change(
 ) -> Result<(), ReadError> {
     let space = work.space(id)?.clone();
     let key = super::records::document_key(change.collection, space.slot, &change.id);
-    let state = super::records::load_state(&work.tables, &key)?.unwrap_or_default();
+    let state = super::records::load_state(&work.tables, &work.state.names, &key)?.unwrap_or_default();
     let chain = state.chain(change.generation);
     rich_changes::record(work, &space, &chain, change, writer, sequence, None).map_err(|error| match error {
         super::WriteError::Read(error) => error,

@@ -33,7 +33,7 @@ pub(super) fn digest(published: &Published, cells: &Cache, id: &SpaceId) -> Resu
             let row = row?;
             let wrong = || published.tables.documents.damaged(row.key());
             let document = std::str::from_utf8(&row.key()[prefix.len()..]).map_err(|_| wrong())?;
-            let state = DocumentState::decode(row.value()?).map_err(|_| wrong())?;
+            let state = DocumentState::decode(row.value()?, published.state.names.slots()).map_err(|_| wrong())?;
             canonical.clear();
             codec::put_bytes(&mut canonical, name.as_bytes());
             codec::put_bytes(&mut canonical, document.as_bytes());

@@ -135,7 +135,7 @@ pub(crate) fn build(
             }
             seen += 1;
             let id = id_of(key).ok_or_else(|| work.tables.documents.damaged(key))?;
-            if let Some(state) = load_state(&work.tables, key)? {
+            if let Some(state) = load_state(&work.tables, &work.state.names, key)? {
                 rows_of_index(&work.state.names, &space, collection, id.as_str(), &state, index, &mut rows)?;
             }
         }

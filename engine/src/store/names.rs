@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ReadError;
 use super::tables::{Table, Tables, WriteTables, damaged};
+use crate::document::record::Slots;
 use crate::document::view::Writers;
 use crate::id::WriterId;
 
@@ -25,12 +26,14 @@ impl Names {
         let mut names = Self::default();
         for row in tables.names().prefixed(&[NAME])? {
             let row = row?;
+            check_slot(row.key(), names.names.len())?;
             let name: Arc<str> = std::str::from_utf8(row.value()?).map_err(|_| damaged("names", row.key()))?.into();
             names.slots.insert(name.clone(), next_slot(names.names.len()));
             names.names.push(name);
         }
         for row in tables.names().prefixed(&[WRITER])? {
             let row = row?;
+            check_slot(row.key(), names.writers.len())?;
             let bytes = row.value()?.try_into().map_err(|_| damaged("names", row.key()))?;
             let writer = WriterId::from_bytes(bytes);
             names.writer_slots.insert(writer, next_slot(names.writers.len()));
@@ -53,6 +56,11 @@ impl Names {
 
     pub fn writer_slot(&self, writer: &WriterId) -> Option<u32> {
         self.writer_slots.get(writer).copied()
+    }
+
+    /// How many slots were given out.
+    pub fn slots(&self) -> Slots {
+        Slots { names: self.names.len(), writers: self.writers.len() }
     }
 
     /// Every name by slot.
@@ -107,6 +115,12 @@ fn put(
     let mut key = [kind; 5];
     key[1..].copy_from_slice(&slot.to_be_bytes());
     table.insert(&key, value)
+}
+
+/// Slots are given out in order, without gaps.
+fn check_slot(key: &[u8], expected: usize) -> Result<(), ReadError> {
+    let in_order = key.get(1..) == Some(&next_slot(expected).to_be_bytes()[..]);
+    if in_order { Ok(()) } else { Err(damaged("names", key)) }
 }
 
 fn next_slot(count: usize) -> u32 {

@@ -66,7 +66,8 @@ impl Overlay {
         let documents = self.documents.entry(collection).or_default();
         if !documents.contains_key(id) {
             let space = work.space(&self.space)?;
-            let state = load_state(&work.tables, &document_key(collection, space.slot, id))?.unwrap_or_default();
+            let state = load_state(&work.tables, &work.state.names, &document_key(collection, space.slot, id))?
+                .unwrap_or_default();
             let index_rows = indexing::rows_of(&work.state.names, space, collection, id, &state)?;
             let was_alive = state.live_generation().is_some();
             documents

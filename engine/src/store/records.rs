@@ -22,9 +22,9 @@ pub(crate) fn document_key(collection: u32, space: u32, id: &str) -> Vec<u8> {
 }
 
 /// The document's state; empty when nothing has named it.
-pub(crate) fn load_state(tables: &impl Tables, key: &[u8]) -> Result<Option<DocumentState>, ReadError> {
+pub(crate) fn load_state(tables: &impl Tables, names: &Names, key: &[u8]) -> Result<Option<DocumentState>, ReadError> {
     let Some(row) = tables.documents().get(key)? else { return Ok(None) };
-    DocumentState::decode(&row).map(Some).map_err(|_| tables.documents().damaged(key))
+    DocumentState::decode(&row, names.slots()).map(Some).map_err(|_| tables.documents().damaged(key))
 }
 
 /// How a document is shown: its schema's kinds, and where text and json come from.

@@ -49,7 +49,9 @@ fn read(
     collection: &str,
 ) -> Result<Option<Schema>, ReadError> {
     let Some(schemas) = names.slot(SCHEMAS) else { return Ok(None) };
-    let Some(state) = load_state(tables, &document_key(schemas, space.slot, collection))? else { return Ok(None) };
+    let Some(state) = load_state(tables, names, &document_key(schemas, space.slot, collection))? else {
+        return Ok(None);
+    };
     let showing = Showing { names, schema: None, rich: None };
     Ok(showing.live(&state)?.map(|(_, fields, _)| Schema::from_fields(&fields)))
 }

@@ -80,7 +80,7 @@ impl Snapshot {
             return space.map_or(Ok(None), |space| view.space(space).map(|_| None));
         };
         let state_in = |space: &SpaceId| -> Result<Option<DocumentState>, ReadError> {
-            load_state(view.tables, &document_key(slot, view.space(space)?.slot, id))
+            load_state(view.tables, &view.state.names, &document_key(slot, view.space(space)?.slot, id))
         };
         if let Some(space) = space {
             return Ok(state_in(space)?.map(|state| (*space, slot, state)));

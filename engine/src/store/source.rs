@@ -59,7 +59,7 @@ impl<'a, T: Tables> View<'a, T> {
         if let Some(changing) = self.changing(space, collection).and_then(|changing| changing.get(id)) {
             return Ok(Some(changing.seen().into_owned()));
         }
-        super::records::load_state(self.tables, &document_key(collection, space.slot, id))
+        super::records::load_state(self.tables, &self.state.names, &document_key(collection, space.slot, id))
     }
 
     fn changing(
@@ -123,7 +123,7 @@ impl<'a, T: Tables> View<'a, T> {
     ) -> Flow {
         let wrong = || self.tables.documents().damaged(key);
         let id = std::str::from_utf8(key.get(8..).unwrap_or_default()).map_err(|_| wrong())?;
-        let state = LazyState::new(row).map_err(|_| wrong())?;
+        let state = LazyState::new(row, self.state.names.slots()).map_err(|_| wrong())?;
         let Some(generation) = state.outline.live_generation() else { return Ok(ControlFlow::Continue(())) };
         let chain = state.outline.chain(generation);
         visit(&Stored { view: self, space, collection, id, key, state, chain, generation, reading })
@@ -172,7 +172,7 @@ impl<T: Tables> Stored<'_, '_, T> {
         if self.state.outline.generations.len() <= 1 {
             return Ok(false);
         }
-        let state = super::records::load_state(self.view.tables, self.key)?;
+        let state = super::records::load_state(self.view.tables, &self.view.state.names, self.key)?;
         Ok(state.is_some_and(|state| !state.edited_while_deleted(&self.chain).is_empty()))
     }
 

@@ -104,7 +104,8 @@ impl LogState {
             control: read_lengths(&mut reader)?,
         };
         reader.finish()?;
-        Ok(log)
+        let in_order = log.applied <= log.open_run && log.open_run <= log.length() && log.head <= log.length();
+        if in_order { Ok(log) } else { Err(DecodeError::NotCanonical { why: "a log's lengths" }) }
     }
 }
 
@@ -174,11 +175,14 @@ impl SpaceState {
         out
     }
 
-    fn decode_counters(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+    fn decode_counters(&mut self, bytes: &[u8], names: &Names) -> Result<(), DecodeError> {
         let mut reader = Reader::new(bytes);
         self.applied_commits = [reader.varint()?, reader.varint()?];
         self.voids = reader.varint()?;
         self.counts = read_lengths(&mut reader)?;
+        if self.counts.keys().any(|slot| *slot as usize >= names.slots().names) {
+            return Err(DecodeError::NotCanonical { why: "a collection's slot" });
+        }
         reader.finish()
     }
 }
@@ -259,7 +263,7 @@ pub(crate) fn load(tables: &impl Tables) -> Result<State, ReadError> {
             }
             [COUNTERS] => {
                 let space = spaces.get_mut(&slot).ok_or_else(wrong)?;
-                space.decode_counters(value).map_err(|_| wrong())?;
+                space.decode_counters(value, &names).map_err(|_| wrong())?;
             }
             _ => return Err(wrong()),
         }
@@ -340,4 +344,21 @@ fn decode_table(bytes: &[u8]) -> Result<EffectiveTable, DecodeError> {
     table.label = reader.text()?.to_owned();
     reader.finish()?;
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_applied_beyond_its_end_is_damaged() {
+        let mut log = LogState::default();
+        log.frontier.append([1; 32]);
+        (log.head, log.applied, log.open_run) = (1, 1, 1);
+        assert!(LogState::decode(0, &log.encode()).is_ok());
+        for (head, applied, open_run) in [(2, 1, 1), (1, 2, 2), (1, 1, 0), (1, 0, 2)] {
+            (log.head, log.applied, log.open_run) = (head, applied, open_run);
+            assert!(LogState::decode(0, &log.encode()).is_err(), "{head} {applied} {open_run}");
+        }
+    }
 }

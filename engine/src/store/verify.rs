@@ -152,7 +152,7 @@ fn check_indexes(published: &Published, space: &SpaceState, report: &mut VerifyR
             let row = row?;
             let wrong = || tables.documents.damaged(row.key());
             let id = std::str::from_utf8(&row.key()[prefix.len()..]).map_err(|_| wrong())?;
-            let state = DocumentState::decode(row.value()?).map_err(|_| wrong())?;
+            let state = DocumentState::decode(row.value()?, published.state.names.slots()).map_err(|_| wrong())?;
             alive += u64::from(state.live_generation().is_some());
             report.documents += 1;
             expected.extend(
