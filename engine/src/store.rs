@@ -240,8 +240,20 @@ impl Store {
 
     /// Verifies a batch against its head, stores it, and applies what can be applied, in one storage transaction.
     /// Entries already held are skipped; whatever has to wait is parked.
+    ///
+    /// # Errors
+    /// [`ReceiveError`]; nothing of the batch is stored then.
     pub fn receive(&self, batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveError> {
-        receive::receive(&self.inner, batch)
+        self.receive_all(std::slice::from_ref(batch))?.pop().unwrap_or_else(|| Ok(ReceiveOutcome::default()))
+    }
+
+    /// [`Store::receive`] for batches in order, all in one durable storage transaction. Each has its own outcome: one that
+    /// is refused keeps none of the others back.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the storage fails; nothing of any batch is stored then.
+    pub fn receive_all(&self, batches: &[LogBatch]) -> Result<Vec<Result<ReceiveOutcome, ReceiveError>>, WriteError> {
+        receive::receive(&self.inner, batches)
     }
 
     /// A consistent view of all documents as of now.

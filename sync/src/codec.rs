@@ -43,7 +43,6 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    #[cfg(test)]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
@@ -56,6 +55,15 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.bytes.split_at_checked(count).ok_or(Malformed("it ends too early"))?;
         self.bytes = rest;
         Ok(taken)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.bytes)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {

@@ -18,7 +18,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use control::{Control, ReceiveFailure, SpaceState};
+pub(crate) use control::{Control, SpaceState};
 pub use error::{DatabaseError, SpaceError};
 pub use info::{Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};
 pub use peers::MAX_PEER_ADDRESSES;

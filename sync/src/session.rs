@@ -1,5 +1,6 @@
 //! The protocol between two databases as a state machine: `docs/spec/session.md` is the specification.
 
+mod batch;
 mod exchange;
 mod hello;
 mod interface;
@@ -7,6 +8,7 @@ mod join;
 mod limits;
 mod listing;
 mod message;
+mod numbers;
 mod receiving;
 mod sending;
 
@@ -29,6 +31,7 @@ use self::exchange::Exchange;
 use self::hello::Channel;
 use self::limits::{HELLO_TIMEOUT_MS, MAX_QUEUED_BYTES, MAX_REASON_BYTES};
 use self::message::{Hello, Message};
+use self::numbers::Numbers;
 use self::receiving::Receiving;
 use self::sending::InFlight;
 use crate::codec::{Codec, Malformed};
@@ -40,8 +43,9 @@ use crate::identity::IdentityId;
 /// # The verbs
 ///
 /// - [`Session::new`] starts it. Either side sends first: poll at once.
-/// - [`Session::handle`] is the only way in: a whole frame of the other side in the order it was sent, the news that the
-///   store changed, or the passing of time. It may write to the store and return only when that is durable.
+/// - [`Session::handle`] is the only way in, or [`Session::handle_all`] for what came together: a whole frame of the other
+///   side in the order it was sent, the news that the store changed, or the passing of time. It may write to the store and
+///   return only when that is durable.
 /// - [`Session::poll`] is the only way out. Call it until it says `None` after [`Session::new`] and after every
 ///   [`Session::handle`], and whenever the transport can take more: frames with entries are made as they are polled, so
 ///   a caller that polls only when there is room to send never holds more than a frame. Nothing else happens in it.
@@ -73,6 +77,7 @@ pub struct Session {
     turn: Option<SpaceId>,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
+    sent_numbers: Numbers,
     receiving: Receiving,
     /// The status counts this session.
     in_status: bool,
@@ -148,6 +153,7 @@ impl Session {
             turn: None,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            sent_numbers: Numbers::default(),
             receiving: Receiving::default(),
             in_status: false,
             news,
@@ -160,18 +166,27 @@ impl Session {
 
     /// Takes one input. Poll until `None` afterwards.
     pub fn handle(&mut self, now_ms: i64, input: Input) {
+        self.handle_all(now_ms, [input]);
+    }
+
+    /// Takes inputs that came together, in order: the entries in frames that follow each other become durable together.
+    /// Poll until `None` afterwards.
+    pub fn handle_all(&mut self, now_ms: i64, inputs: impl IntoIterator<Item = Input>) {
         self.now_ms = self.now_ms.max(now_ms);
-        if self.phase == Phase::Closed {
-            return;
+        let handled = inputs.into_iter().try_for_each(|input| self.handle_one(input));
+        // What came before an input that ends the session is stored all the same.
+        if let Err(error) = self.store_arrived().and(handled) {
+            self.close(error);
         }
-        let done = match input {
+    }
+
+    fn handle_one(&mut self, input: Input) -> Result<(), SessionError> {
+        match input {
+            _ if self.phase == Phase::Closed => Ok(()),
             Input::Frame(frame) => self.handle_frame(&frame),
             Input::StoreChanged if self.phase == Phase::Ready => self.take_news(),
             Input::StoreChanged => Ok(()),
             Input::Tick => self.handle_tick(),
-        };
-        if let Err(error) = done {
-            self.close(error);
         }
     }
 
@@ -250,17 +265,23 @@ impl Session {
     }
 
     fn handle_message(&mut self, message: Message, frame_bytes: usize) -> Result<(), SessionError> {
+        if let Message::Batch(part) = message {
+            return self.take_part(&part, frame_bytes);
+        }
+        self.store_arrived()?;
         match message {
             Message::Join { offer, proof, enrolment } => self.admit(&offer, &proof, &enrolment),
             Message::Spaces { more, listed } => self.take_listing(more, &listed),
             Message::Invite(invite) => self.take_invite(&invite),
             Message::Vectors(vectors) => self.take_vectors(vectors),
-            Message::Batch(part) => self.take_part(part, frame_bytes),
-            Message::Ack { bytes, verdict } => self.take_ack(bytes, verdict),
+            Message::Ack { frames, verdict } => self.take_ack(frames, verdict),
             Message::Addresses(addresses) => self.take_addresses(&addresses),
-            Message::Hello(_) | Message::Proof(_) | Message::Welcome(_) | Message::Refuse(_) | Message::Bye { .. } => {
-                Err(unexpected("after the hello"))
-            }
+            Message::Hello(_)
+            | Message::Proof(_)
+            | Message::Welcome(_)
+            | Message::Refuse(_)
+            | Message::Batch(_)
+            | Message::Bye { .. } => Err(unexpected("after the hello")),
         }
     }
 
@@ -285,6 +306,7 @@ impl Session {
     }
 
     fn take_news(&mut self) -> Result<(), SessionError> {
+        self.store_arrived()?;
         let news = std::mem::take(&mut *guard(&self.news));
         for (space, plane) in news {
             if plane == Plane::Control {

@@ -102,7 +102,7 @@ fn deliver(from: &Store, to: &Store, space: &SpaceId, length: u64) -> Outcome<()
         let mut bytes = BATCH_BYTES;
         let batch = loop {
             let batch = from.read_log(space, Plane::Data, &writer, held, bytes)?.ok_or("a log ends too early")?;
-            if batch.head.prefix.length <= length {
+            if batch.head.length <= length {
                 break batch;
             }
             if bytes == 1 {

@@ -1,7 +1,7 @@
 //! Logs as the sync session sees them.
 
 use crate::id::{SpaceId, WriterId};
-use crate::log::{Plane, Prefix, VersionVector};
+use crate::log::{Plane, VersionVector};
 
 /// One entry: header and sealed body, exactly as signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,11 @@ pub struct LoggedEntry {
 /// A writer's signature over a log's length and root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedHead {
-    /// Length and root.
-    pub prefix: Prefix,
+    /// The length.
+    pub length: u64,
+    /// The root. A batch that is received needs none when the sender and this database hold the same prefix before it: the
+    /// root follows from that and the entries.
+    pub root: Option<[u8; 32]>,
     /// The Ed25519 signature of the writer's device.
     pub signature: [u8; 64],
 }
@@ -34,7 +37,7 @@ pub struct LogBatch {
     pub from: u64,
     /// The entries.
     pub entries: Vec<LoggedEntry>,
-    /// The head at `from + entries.len()`.
+    /// The head, whose length is `from + entries.len()`.
     pub head: SignedHead,
 }
 

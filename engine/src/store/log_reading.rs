@@ -74,7 +74,7 @@ pub(crate) fn read_log(
     }
     let Some((length, signature)) = end else { return Err(tables.entries.damaged(&entry_key(rows, from))) };
     let root = applied_root(tables, space, plane, writer, length)?;
-    let head = SignedHead { prefix: Prefix { length, root }, signature };
+    let head = SignedHead { length, root: Some(root), signature };
     Ok(Some(LogBatch { space: *id, plane, writer: *writer, from, entries, head }))
 }
 

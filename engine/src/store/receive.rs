@@ -1,6 +1,6 @@
-//! Taking a batch of another replica: the cheap checks first, then the signature, then one storage transaction.
+//! Taking batches of another replica: the cheap checks first, then the signature, then one storage transaction for all.
 
-use super::append::{applied_root, store_entry};
+use super::append::{TreeRows, applied_root, store_entry};
 use super::apply::{apply_ready, is_ready, is_relay};
 use super::group::Work;
 use super::state::{LogState, SpaceState, entry_key, log_key};
@@ -8,7 +8,7 @@ use super::{Inner, LogBatch, ReadError, ReceiveError, ReceiveOutcome, WriteError
 use crate::log::header::ENTRY_BYTES_MAX;
 use crate::log::run::{OpenRun, RunCheck};
 use crate::log::tree::leaf_hash;
-use crate::log::{Header, HeaderError, Place, Plane, verify_head};
+use crate::log::{Frontier, Header, HeaderError, Place, Plane, Prefix, verify_head};
 
 /// At most so many entries in one batch.
 pub(crate) const BATCH_ENTRIES_MAX: usize = 1_024;
@@ -16,47 +16,91 @@ pub(crate) const BATCH_ENTRIES_MAX: usize = 1_024;
 /// commits that wait for nothing but their end.
 const PARKED_BYTES_MAX: u64 = 64 << 20;
 
-pub(crate) fn receive(inner: &Inner, batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveError> {
+/// Takes batches one after the other in one storage transaction. One that is refused leaves no trace, and keeps none of the
+/// others back; when the storage fails, none is taken.
+pub(crate) fn receive(
+    inner: &Inner,
+    batches: &[LogBatch],
+) -> Result<Vec<Result<ReceiveOutcome, ReceiveError>>, WriteError> {
+    inner.write(true, |mut work| batches.iter().map(|batch| receive_one(&mut work, batch)).collect())
+}
+
+/// What a batch comes to, or why the storage failed.
+fn receive_one(work: &mut Work<'_>, batch: &LogBatch) -> Result<Result<ReceiveOutcome, ReceiveError>, WriteError> {
+    let checked = match check(work, batch) {
+        Ok(Some(checked)) => checked,
+        Ok(None) => {
+            let (parked, _) = work.space(&batch.space)?.parked(batch.plane);
+            return Ok(Ok(ReceiveOutcome { stored: 0, applied: 0, parked }));
+        }
+        Err(ReceiveError::Write(error)) => return Err(error),
+        Err(refused) => return Ok(Err(refused)),
+    };
+    store(work, batch, checked.held, &checked.headers)?;
+    let applied = apply_ready(work, &batch.space)?;
+    let (parked, _) = work.space(&batch.space)?.parked(batch.plane);
+    Ok(Ok(ReceiveOutcome { stored: checked.headers.len() as u64, applied, parked }))
+}
+
+/// What is known about a batch that may be stored.
+struct Checked {
+    /// How many of its entries are held already.
+    held: usize,
+    /// The headers of the others.
+    headers: Vec<Header>,
+}
+
+/// Everything that can be wrong with a batch, before anything is stored. `None`: all of it is held.
+fn check(work: &Work<'_>, batch: &LogBatch) -> Result<Option<Checked>, ReceiveError> {
     check_shape(batch)?;
-    inner.write(true, |mut work| {
-        let space = work.state.spaces.get(&batch.space).cloned();
-        let space = space.ok_or(ReceiveError::UnknownSpace { space: batch.space })?;
-        let log = space.log(batch.plane, &batch.writer).cloned().unwrap_or_default();
-        if batch.from > log.length() {
-            return Err(ReceiveError::Gap { writer: batch.writer, from: batch.from, held: log.length() });
-        }
-        let head = &batch.head.prefix;
-        if head.length <= log.length() {
-            let held = applied_root(&work.tables, &space, batch.plane, &batch.writer, head.length)?;
-            if held != head.root {
-                return Err(contradiction(batch));
-            }
-            let (parked, _) = space.parked(batch.plane);
-            return Ok(ReceiveOutcome { stored: 0, applied: 0, parked });
-        }
-        let new = usize::try_from(log.length() - batch.from).unwrap_or(usize::MAX);
-        if batch.writer == inner.writer {
-            // Only this file writes this log; who extends it has a copy of the file, or of the device's key.
-            return Err(contradiction(batch));
-        }
-        let (headers, runs) = check_entries(&work, &space, &log, batch, new)?;
-        let bytes =
-            batch.entries[new..].iter().map(|entry| (entry.header.len() + entry.body.len()) as u64).sum::<u64>();
-        let (_, waiting) = space.parked(batch.plane);
-        let limit = match (applies_at_once(inner, &space, &log, batch.plane, &headers), runs.open()) {
-            // It does not wait, so what others park can't keep it out.
-            (true, None) => u64::MAX,
-            (true, Some(_)) => 2 * PARKED_BYTES_MAX,
-            (false, _) => PARKED_BYTES_MAX,
-        };
-        if waiting + bytes > limit {
-            return Err(ReceiveError::ParkingFull { waiting, limit });
-        }
-        store(&mut work, batch, new, &headers)?;
-        let applied = apply_ready(&mut work, &batch.space)?;
-        let (parked, _) = work.space(&batch.space)?.parked(batch.plane);
-        Ok(ReceiveOutcome { stored: (batch.entries.len() - new) as u64, applied, parked })
-    })
+    let space = work.state.spaces.get(&batch.space).cloned();
+    let space = space.ok_or(ReceiveError::UnknownSpace { space: batch.space })?;
+    let log = space.log(batch.plane, &batch.writer).cloned().unwrap_or_default();
+    if batch.from > log.length() {
+        return Err(ReceiveError::Gap { writer: batch.writer, from: batch.from, held: log.length() });
+    }
+    let root = match batch.head.root {
+        Some(root) => root,
+        None => root_after(work, &space, &log, batch)?,
+    };
+    let head = Prefix { length: batch.head.length, root };
+    if head.length <= log.length() {
+        let held = applied_root(&work.tables, &space, batch.plane, &batch.writer, head.length)?;
+        return if held == head.root { Ok(None) } else { Err(contradiction(batch, &head)) };
+    }
+    let held = usize::try_from(log.length() - batch.from).unwrap_or(usize::MAX);
+    if batch.writer == work.inner.writer {
+        // Only this file writes this log; who extends it has a copy of the file, or of the device's key.
+        return Err(contradiction(batch, &head));
+    }
+    let (headers, runs) = check_entries(work, &space, &log, batch, held, &head)?;
+    let bytes = batch.entries[held..].iter().map(|entry| (entry.header.len() + entry.body.len()) as u64).sum::<u64>();
+    let (_, waiting) = space.parked(batch.plane);
+    let limit = match (applies_at_once(work.inner, &space, &log, batch.plane, &headers), runs.open()) {
+        // It does not wait, so what others park can't keep it out.
+        (true, None) => u64::MAX,
+        (true, Some(_)) => 2 * PARKED_BYTES_MAX,
+        (false, _) => PARKED_BYTES_MAX,
+    };
+    if waiting + bytes > limit {
+        return Err(ReceiveError::ParkingFull { waiting, limit });
+    }
+    Ok(Some(Checked { held, headers }))
+}
+
+/// The root over what is held before a batch, and its entries.
+fn root_after(work: &Work<'_>, space: &SpaceState, log: &LogState, batch: &LogBatch) -> Result<[u8; 32], ReadError> {
+    let mut frontier = if batch.from == log.length() {
+        log.frontier.clone()
+    } else {
+        let rows = log_key(space.slot, batch.plane, log.slot);
+        Frontier::at(&TreeRows { rows: &work.tables.tree, log: rows }, batch.from)?
+    };
+    for (sequence, entry) in (batch.from..).zip(&batch.entries) {
+        let place = Place { space: batch.space, plane: batch.plane, writer: batch.writer, sequence };
+        frontier.append(leaf_hash(&place, &entry.header));
+    }
+    Ok(frontier.root())
 }
 
 /// Whether the commits of a batch wait for nothing but each other.
@@ -77,7 +121,7 @@ fn check_shape(batch: &LogBatch) -> Result<(), ReceiveError> {
     if batch.entries.is_empty() || batch.entries.len() > BATCH_ENTRIES_MAX {
         return Err(invalid(batch, format_args!("{} entries", batch.entries.len())));
     }
-    if batch.from.checked_add(batch.entries.len() as u64) != Some(batch.head.prefix.length) {
+    if batch.from.checked_add(batch.entries.len() as u64) != Some(batch.head.length) {
         return Err(invalid(batch, "it does not end at its head"));
     }
     let oversized = |entry: &super::LoggedEntry| entry.header.len() + entry.body.len() > ENTRY_BYTES_MAX;
@@ -88,9 +132,9 @@ fn check_shape(batch: &LogBatch) -> Result<(), ReceiveError> {
 }
 
 /// Two histories of one log: evidence of a fork if the writer signed both, else the sender made it up.
-fn contradiction(batch: &LogBatch) -> ReceiveError {
-    if verify_head(&batch.space, batch.plane, &batch.writer, &batch.head.prefix, &batch.head.signature) {
-        ReceiveError::Fork { writer: batch.writer, plane: batch.plane, length: batch.head.prefix.length }
+fn contradiction(batch: &LogBatch, head: &Prefix) -> ReceiveError {
+    if verify_head(&batch.space, batch.plane, &batch.writer, head, &batch.head.signature) {
+        ReceiveError::Fork { writer: batch.writer, plane: batch.plane, length: head.length }
     } else {
         invalid(batch, "the head's signature is wrong")
     }
@@ -103,6 +147,7 @@ fn check_entries(
     log: &LogState,
     batch: &LogBatch,
     new: usize,
+    head: &Prefix,
 ) -> Result<(Vec<Header>, RunCheck), ReceiveError> {
     let mut headers = Vec::with_capacity(batch.entries.len() - new);
     let mut runs = open_run_check(work, space, log, batch.plane)?;
@@ -121,10 +166,10 @@ fn check_entries(
         frontier.append(leaf_hash(&place, &entry.header));
         headers.push(header);
     }
-    if !verify_head(&batch.space, batch.plane, &batch.writer, &batch.head.prefix, &batch.head.signature) {
+    if !verify_head(&batch.space, batch.plane, &batch.writer, head, &batch.head.signature) {
         return Err(invalid(batch, "the head's signature is wrong"));
     }
-    if frontier.root() != batch.head.prefix.root {
+    if frontier.root() != head.root {
         // Either the sender changed entries, or the writer signed a head that does not extend what is held. A proof
         // that leads from the prefix at `held` to this head tells which.
         return Err(ReceiveError::Inconsistent { writer: batch.writer, plane: batch.plane, held: log.length() });

@@ -226,7 +226,7 @@ fn check_documents(
                     let from = fed.get(&writer).copied().unwrap_or(0);
                     let Some(batch) = read_log(published, &space.id, plane, &writer, from, FEED_BYTES)? else { break };
                     *done += batch.entries.len() as u64;
-                    fed.insert(writer, batch.head.prefix.length);
+                    fed.insert(writer, batch.head.length);
                     if let Err(error) = rebuilt.receive(&batch) {
                         report.problems.push(format!("space {}: {error}", space.id));
                         return Ok(());

@@ -118,11 +118,13 @@ async fn pump_in(
 ) {
     loop {
         let frame = match read_frame(&mut reader).await {
-            Ok(Some(frame)) => frame,
+            Ok(Some((frame, bytes))) => {
+                traffic.add_received(bytes);
+                frame
+            }
             Ok(None) => return,
             Err(error) => return drop(frames.send(Err(error)).await),
         };
-        traffic.add_received(frame.len() + 4);
         if frames.send(Ok(frame)).await.is_err() {
             return;
         }
@@ -138,10 +140,8 @@ async fn pump_out(
     use tokio::io::AsyncWriteExt;
     while let Some(frame) = frames.recv().await {
         // A stream that fails, fails for the reader too, who tells.
-        if write_frame(&mut writer, &frame).await.is_err() {
-            return;
-        }
-        traffic.add_sent(frame.len() + 4);
+        let Ok(bytes) = write_frame(&mut writer, &frame).await else { return };
+        traffic.add_sent(bytes);
     }
     let _ = writer.shutdown().await;
 }

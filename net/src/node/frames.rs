@@ -1,19 +1,23 @@
-//! Frames on a stream: a length of four bytes, most significant first, and as many bytes.
+//! Frames on a stream: a length, and as many bytes.
 
 use tidewater_sync::session::MAX_FRAME_BYTES;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Memory that a frame gets before its bytes are there: a claimed length costs the claimant.
 const FIRST_CAPACITY_BYTES: usize = 64 << 10;
+/// The longest spelling of a length: seven bits a byte.
+const LENGTH_BYTES_MAX: usize = 3;
 
 /// Why no frame came.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The peer announced an empty frame or one that is too large.
-    #[error("the peer announced a frame of {length} bytes; frames have 1 to {MAX_FRAME_BYTES}")]
+    /// The peer announced an empty frame, one that is too large, or one in another than the shortest spelling.
+    #[error(
+        "the peer announced a frame of {length} bytes, or spelled it at length; frames have 1 to {MAX_FRAME_BYTES}"
+    )]
     Length {
-        /// What it announced, in bytes.
+        /// What it announced, in bytes. 4,294,967,295: more than it takes to say.
         length: u32,
     },
     /// The stream ended in the middle of a frame.
@@ -27,32 +31,49 @@ pub enum FrameError {
     },
 }
 
-/// Reads the next frame; `None` when the stream ended between frames.
-pub(super) async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Option<Vec<u8>>, FrameError> {
-    let failed = |error: std::io::Error| FrameError::Stream { text: error.to_string() };
-    let mut header = [0; 4];
-    let mut filled = 0;
-    while filled < header.len() {
-        match reader.read(&mut header[filled..]).await.map_err(failed)? {
-            0 if filled == 0 => return Ok(None),
-            0 => return Err(FrameError::Truncated),
-            length => filled += length,
-        }
-    }
-    let length = u32::from_be_bytes(header);
-    let bytes = length as usize;
-    if bytes == 0 || bytes > MAX_FRAME_BYTES {
-        return Err(FrameError::Length { length });
-    }
+/// Reads the next frame, and how many bytes it had on the stream; `None` when the stream ended between frames.
+pub(super) async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Option<(Vec<u8>, usize)>, FrameError> {
+    let Some((bytes, spelled)) = read_length(reader).await? else { return Ok(None) };
     let mut frame = Vec::with_capacity(bytes.min(FIRST_CAPACITY_BYTES));
-    reader.take(u64::from(length)).read_to_end(&mut frame).await.map_err(failed)?;
-    if frame.len() < bytes { Err(FrameError::Truncated) } else { Ok(Some(frame)) }
+    reader.take(bytes as u64).read_to_end(&mut frame).await.map_err(failed)?;
+    if frame.len() < bytes { Err(FrameError::Truncated) } else { Ok(Some((frame, spelled + bytes))) }
 }
 
-/// Writes one frame of 1 to [`MAX_FRAME_BYTES`] bytes.
-pub(super) async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::Result<()> {
-    writer.write_all(&(frame.len() as u32).to_be_bytes()).await?;
-    writer.write_all(frame).await
+/// Reads a length, and how many bytes spelled it.
+async fn read_length(reader: &mut (impl AsyncRead + Unpin)) -> Result<Option<(usize, usize)>, FrameError> {
+    let mut length = 0u32;
+    for at in 0..LENGTH_BYTES_MAX {
+        let mut byte = [0];
+        if reader.read(&mut byte).await.map_err(failed)? == 0 {
+            return if at == 0 { Ok(None) } else { Err(FrameError::Truncated) };
+        }
+        length |= u32::from(byte[0] & 0x7f) << (7 * at);
+        if byte[0] & 0x80 == 0 {
+            let frame = 1..=MAX_FRAME_BYTES as u32;
+            let shortest = byte[0] != 0 || at == 0;
+            let valid = shortest && frame.contains(&length);
+            return if valid { Ok(Some((length as usize, at + 1))) } else { Err(FrameError::Length { length }) };
+        }
+    }
+    Err(FrameError::Length { length: u32::MAX })
+}
+
+fn failed(error: std::io::Error) -> FrameError {
+    FrameError::Stream { text: error.to_string() }
+}
+
+/// Writes one frame of 1 to [`MAX_FRAME_BYTES`] bytes. Gives how many bytes it had on the stream.
+pub(super) async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> std::io::Result<usize> {
+    let (mut spelled, mut at, mut rest) = ([0; LENGTH_BYTES_MAX], 0, frame.len());
+    while rest >= 0x80 {
+        spelled[at] = rest as u8 | 0x80;
+        rest >>= 7;
+        at += 1;
+    }
+    spelled[at] = rest as u8;
+    writer.write_all(&spelled[..=at]).await?;
+    writer.write_all(frame).await?;
+    Ok(at + 1 + frame.len())
 }
 
 #[cfg(test)]
@@ -63,7 +84,7 @@ mod tests {
         let mut frames = Vec::new();
         loop {
             match read_frame(&mut bytes).await {
-                Ok(Some(frame)) => frames.push(frame),
+                Ok(Some((frame, _))) => frames.push(frame),
                 Ok(None) => return (frames, None),
                 Err(error) => return (frames, Some(error)),
             }
@@ -72,23 +93,23 @@ mod tests {
 
     #[tokio::test]
     async fn frames_round_trip_up_to_the_largest() {
-        let frames = vec![vec![1], vec![2; 100], vec![3; MAX_FRAME_BYTES]];
+        let frames = vec![vec![1], vec![2; 127], vec![2; 128], vec![2; 16_384], vec![3; MAX_FRAME_BYTES]];
         let mut wire = Vec::new();
-        for frame in &frames {
-            write_frame(&mut wire, frame).await.unwrap();
+        for (frame, spelled) in frames.iter().zip([1, 1, 2, 3, 3]) {
+            assert_eq!(write_frame(&mut wire, frame).await.unwrap(), spelled + frame.len());
         }
         assert_eq!(read_all(&wire).await, (frames, None));
     }
 
     #[tokio::test]
     async fn what_is_no_frame_is_refused() {
-        let too_long = (MAX_FRAME_BYTES as u32 + 1).to_be_bytes();
         for (wire, error) in [
-            (&[0, 0, 0, 0][..], FrameError::Length { length: 0 }),
-            (&too_long, FrameError::Length { length: MAX_FRAME_BYTES as u32 + 1 }),
-            (b"GET / HTTP/1.1\r\n\r\n", FrameError::Length { length: 0x4745_5420 }),
-            (&[0, 0], FrameError::Truncated),
-            (&[0, 0, 0, 5, 1, 2], FrameError::Truncated),
+            (&[0][..], FrameError::Length { length: 0 }),
+            (&[0x81, 0x80, 0x40], FrameError::Length { length: MAX_FRAME_BYTES as u32 + 1 }),
+            (&[0xff, 0xff, 0xff, 1], FrameError::Length { length: u32::MAX }),
+            (&[0x82, 0, 1, 2], FrameError::Length { length: 2 }),
+            (&[0x80], FrameError::Truncated),
+            (&[5, 1, 2], FrameError::Truncated),
         ] {
             assert_eq!(read_all(wire).await, (vec![], Some(error)));
         }

@@ -17,7 +17,7 @@ use tidewater_engine::host::HeadSigner;
 use tidewater_engine::id::DeviceId;
 
 /// What both sides must speak, by ALPN.
-pub(super) const PROTOCOL: &[u8] = b"tidewater/1";
+pub(super) const PROTOCOL: &[u8] = b"tidewater/2";
 /// quinn wants a server name; it is never sent.
 pub(super) const NO_NAME: &str = "tidewater";
 /// The exporter label that channel bindings are derived under (RFC 5705, RFC 8446 7.5).

@@ -1,5 +1,6 @@
 //! From the control log to what it means, and what this device has to add to it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 
 use tidewater_engine::id::{DeviceId, SpaceId};
@@ -88,15 +89,26 @@ impl Database {
         Ok(())
     }
 
-    /// Takes a batch from a peer, and draws the conclusions when it moves a control plane.
-    pub(crate) fn receive_batch(&self, batch: &LogBatch) -> Result<ReceiveOutcome, ReceiveFailure> {
-        if batch.plane == Plane::Data {
-            return self.inner.store.receive(batch).map_err(ReceiveFailure::Batch);
+    /// Takes batches from a peer, all in one durable storage transaction, and draws the conclusions when they move control
+    /// planes.
+    ///
+    /// # Errors
+    /// [`SpaceError::Write`], nothing is stored then; or what working out the conclusions fails with.
+    pub(crate) fn receive_batches(
+        &self,
+        batches: &[LogBatch],
+    ) -> Result<Vec<Result<ReceiveOutcome, ReceiveError>>, SpaceError> {
+        let moving = batches.iter().filter(|batch| batch.plane == Plane::Control);
+        let moved: BTreeSet<SpaceId> = moving.map(|batch| batch.space).collect();
+        if moved.is_empty() {
+            return Ok(self.inner.store.receive_all(batches)?);
         }
         let control = self.control();
-        let outcome = self.inner.store.receive(batch).map_err(ReceiveFailure::Batch)?;
-        self.refresh(&control, &batch.space).map_err(ReceiveFailure::Conclusion)?;
-        Ok(outcome)
+        let outcomes = self.inner.store.receive_all(batches)?;
+        for space in &moved {
+            self.refresh(&control, space)?;
+        }
+        Ok(outcomes)
     }
 
     /// Says something in the control plane, and draws the conclusions.
@@ -270,13 +282,4 @@ impl Database {
         let unknown = SecretKey::new([0; 32]);
         SealedNote::seal(&*self.inner.host, state.write_key().unwrap_or(&unknown), purpose, text.as_bytes())
     }
-}
-
-/// Why a batch led to nothing.
-#[derive(Debug)]
-pub(crate) enum ReceiveFailure {
-    /// The store didn't take it.
-    Batch(ReceiveError),
-    /// It is stored, but what it means could not be worked out.
-    Conclusion(SpaceError),
 }

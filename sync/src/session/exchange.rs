@@ -39,6 +39,8 @@ struct Sending {
     sent: BTreeMap<WriterId, u64>,
     /// How far it acknowledged.
     acknowledged: BTreeMap<WriterId, u64>,
+    /// How far both sides are known to hold the same.
+    shared: BTreeMap<WriterId, u64>,
     /// Logs that it refused; the next vectors decide about them.
     stalled: BTreeSet<WriterId>,
     /// Logs of which the two sides hold different branches.
@@ -139,7 +141,9 @@ impl Exchange {
     ) -> Result<(), ReadError> {
         for plane in PLANES {
             let vector = effective_vector(store, table, space, plane)?;
-            self.learn(plane, vector.iter().map(|(writer, prefix)| (*writer, prefix.length)).collect());
+            let lengths: BTreeMap<_, _> = vector.iter().map(|(writer, prefix)| (*writer, prefix.length)).collect();
+            self.learn(plane, lengths.clone());
+            self.plane_mut(plane).shared = lengths;
         }
         Ok(())
     }
@@ -151,6 +155,7 @@ impl Exchange {
             let sending = self.plane_mut(plane);
             sending.sent.clear();
             sending.acknowledged.clear();
+            sending.shared.clear();
         }
     }
 
@@ -159,6 +164,7 @@ impl Exchange {
         self.heard = true;
         let sending = self.plane_mut(plane);
         sending.theirs = lengths;
+        sending.shared.clear();
         sending.stalled.clear();
         sending.idle = false;
     }
@@ -172,7 +178,24 @@ impl Exchange {
 
     /// The other side has sent a log up to `length`.
     pub(super) fn note_received(&mut self, plane: Plane, writer: WriterId, length: u64) {
-        raise(&mut self.plane_mut(plane).theirs, writer, length);
+        let sending = self.plane_mut(plane);
+        raise(&mut sending.theirs, writer, length);
+        raise(&mut sending.shared, writer, length);
+    }
+
+    /// Both sides said that they hold the same of a log up to `length`.
+    pub(super) fn note_shared(&mut self, plane: Plane, writer: WriterId, length: u64) {
+        raise(&mut self.plane_mut(plane).shared, writer, length);
+    }
+
+    /// Whether both sides hold the same of a log up to `length`.
+    pub(super) fn shares(&self, plane: Plane, writer: &WriterId, length: u64) -> bool {
+        self.plane(plane).shared.get(writer).is_some_and(|shared| *shared >= length)
+    }
+
+    /// Whether the two sides hold different branches of a log.
+    pub(super) fn is_forked(&self, plane: Plane, writer: &WriterId) -> bool {
+        self.plane(plane).forked.contains(writer)
     }
 
     /// What became of a batch that was sent.
@@ -180,6 +203,7 @@ impl Exchange {
         let sending = self.plane_mut(plane);
         if verdict == BatchVerdict::Taken {
             raise(&mut sending.acknowledged, writer, length);
+            raise(&mut sending.shared, writer, length);
         } else {
             sending.sent.remove(&writer);
             sending.stalled.insert(writer);
@@ -229,7 +253,7 @@ impl Exchange {
             return Ok(None);
         };
         sending.turn = Some(writer);
-        raise(&mut sending.sent, writer, batch.head.prefix.length);
+        raise(&mut sending.sent, writer, batch.head.length);
         self.status.sent_entries += batch.entries.len() as u64;
         Ok(Some(batch))
     }

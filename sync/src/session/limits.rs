@@ -8,6 +8,10 @@ pub(super) const WINDOW_BYTES: usize = 4 << 20;
 pub(super) const BATCH_BYTES: usize = 512 << 10;
 /// From which size on a batch is continued in another frame. With one entry more it still fits a frame.
 pub(super) const PART_BYTES: usize = 512 << 10;
+/// From how many bytes of entries on what arrived together becomes durable, without waiting for more.
+pub(super) const GROUP_BYTES: usize = 4 << 20;
+/// How many logs have numbers before all numbers are forgotten, unless one frame names more.
+pub(super) const MAX_NUMBERED_LOGS: usize = 4_096;
 /// How large a batch may become before its head. Writers sign at least every 768 KiB and one entry.
 pub(super) const MAX_STAGED_BYTES: usize = 4 << 20;
 /// How many entries a batch has at most. Writers sign at least every 1,000.

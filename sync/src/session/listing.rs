@@ -35,6 +35,11 @@ impl Spaces {
     pub(super) fn relist(&mut self) {
         self.complete = false;
     }
+
+    /// Whether a log of this plane is taken although the space is not open.
+    pub(super) fn is_expected(&self, space: &SpaceId, plane: Plane) -> bool {
+        plane == Plane::Control && self.expected.contains(space)
+    }
 }
 
 impl Session {
@@ -199,10 +204,6 @@ impl Session {
     /// From now on the control plane of a space is taken from the other side, whatever its rank is here.
     pub(super) fn expect_control(&mut self, space: SpaceId) {
         self.spaces.expected.insert(space);
-    }
-
-    pub(super) fn is_expected(&self, space: &SpaceId, plane: Plane) -> bool {
-        plane == Plane::Control && self.spaces.expected.contains(space)
     }
 
     pub(super) fn take_invite(&mut self, invite: &Invite) -> Result<(), SessionError> {

@@ -2,33 +2,46 @@
 
 use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Plane, Prefix};
-use tidewater_engine::store::{LoggedEntry, SignedHead};
 
 use super::TicketRefusal;
-use super::limits::{
-    LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_BODY_BYTES, MAX_FRAME_BYTES, MAX_HEADER_BYTES, MAX_REASON_BYTES,
-    SPACES_PER_FRAME,
-};
+use super::limits::{LOGS_PER_FRAME, MAX_FRAME_BYTES, MAX_REASON_BYTES, SPACES_PER_FRAME};
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option};
 use crate::database::{Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
 use crate::identity::{Certificate, IdentityGenesis};
 use crate::ticket::Ticket;
+
+/// An acknowledgement is one number, whose lowest bits are the verdict.
+const VERDICT_BITS: u32 = 3;
 
 /// What one frame says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     Hello(Hello),
     Proof(Proof),
-    Join { offer: [u8; 16], proof: [u8; 32], enrolment: Enrolment },
+    Join {
+        offer: [u8; 16],
+        proof: [u8; 32],
+        enrolment: Enrolment,
+    },
     Welcome(Welcome),
     Refuse(TicketRefusal),
-    Spaces { more: bool, listed: Vec<Listing> },
+    Spaces {
+        more: bool,
+        listed: Vec<Listing>,
+    },
     Invite(Invite),
     Vectors(Vectors),
-    Batch(BatchPart),
-    Ack { bytes: u64, verdict: BatchVerdict },
+    /// As `batch` writes and reads it.
+    Batch(Vec<u8>),
+    /// Answers so many batch messages, of which all but the last were taken.
+    Ack {
+        frames: u64,
+        verdict: BatchVerdict,
+    },
     Addresses(Vec<String>),
-    Bye { why: String },
+    Bye {
+        why: String,
+    },
 }
 
 /// The first message of either side. Its layout never changes.
@@ -66,17 +79,6 @@ pub(super) struct Vectors {
     pub(super) logs: Vec<(Plane, WriterId, Prefix)>,
 }
 
-/// Consecutive entries of one log. A batch is one part or several, and the last part has the head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BatchPart {
-    pub(super) space: SpaceId,
-    pub(super) plane: Plane,
-    pub(super) writer: WriterId,
-    pub(super) from: u64,
-    pub(super) entries: Vec<LoggedEntry>,
-    pub(super) head: Option<SignedHead>,
-}
-
 /// What became of a batch, or of a part that isn't the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchVerdict {
@@ -95,6 +97,18 @@ pub(super) enum BatchVerdict {
 }
 
 impl BatchVerdict {
+    fn from_number(number: u64) -> Decoded<Self> {
+        match number {
+            0 => Ok(Self::Taken),
+            1 => Ok(Self::Gap),
+            2 => Ok(Self::Fork),
+            3 => Ok(Self::Full),
+            4 => Ok(Self::Unknown),
+            5 => Ok(Self::Newer),
+            _ => Err(Malformed("no such verdict")),
+        }
+    }
+
     /// For people on the sending side. `None`: nothing is wrong.
     pub(super) fn explain(self) -> Option<&'static str> {
         match self {
@@ -155,12 +169,11 @@ impl Codec for Message {
             }
             Self::Batch(part) => {
                 out.push(8);
-                part.encode(out);
+                out.extend_from_slice(part);
             }
-            Self::Ack { bytes, verdict } => {
+            Self::Ack { frames, verdict } => {
                 out.push(9);
-                put_number(out, *bytes);
-                verdict.encode(out);
+                put_number(out, frames << VERDICT_BITS | *verdict as u64);
             }
             Self::Addresses(addresses) => {
                 out.push(10);
@@ -184,8 +197,12 @@ impl Codec for Message {
             5 => Self::Spaces { more: reader.bool()?, listed: reader.list(SPACES_PER_FRAME)? },
             6 => Self::Invite(Invite::decode(reader)?),
             7 => Self::Vectors(Vectors::decode(reader)?),
-            8 => Self::Batch(BatchPart::decode(reader)?),
-            9 => Self::Ack { bytes: reader.number()?, verdict: BatchVerdict::decode(reader)? },
+            8 => Self::Batch(reader.rest().to_vec()),
+            9 => {
+                let answer = reader.number()?;
+                let verdict = BatchVerdict::from_number(answer & ((1 << VERDICT_BITS) - 1))?;
+                Self::Ack { frames: answer >> VERDICT_BITS, verdict }
+            }
             10 => {
                 let count = reader.count(MAX_PEER_ADDRESSES)?;
                 Self::Addresses((0..count).map(|_| reader.text(Ticket::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?)
@@ -282,67 +299,5 @@ impl Codec for (Plane, WriterId, Prefix) {
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
         let (plane, writer) = (Plane::decode(reader)?, WriterId::decode(reader)?);
         Ok((plane, writer, Prefix { length: reader.number()?, root: reader.array()? }))
-    }
-}
-
-impl Codec for BatchPart {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.space.encode(out);
-        self.plane.encode(out);
-        self.writer.encode(out);
-        put_number(out, self.from);
-        put_list(out, &self.entries);
-        put_option(out, self.head.as_ref());
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        Ok(Self {
-            space: SpaceId::decode(reader)?,
-            plane: Plane::decode(reader)?,
-            writer: WriterId::decode(reader)?,
-            from: reader.number()?,
-            entries: reader.list(MAX_BATCH_ENTRIES)?,
-            head: reader.option()?,
-        })
-    }
-}
-
-impl Codec for LoggedEntry {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, &self.header);
-        put_bytes(out, &self.body);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        let header = reader.bytes(MAX_HEADER_BYTES)?.to_vec();
-        Ok(Self { header, body: reader.bytes(MAX_BODY_BYTES)?.to_vec() })
-    }
-}
-
-impl Codec for SignedHead {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_number(out, self.prefix.length);
-        out.extend_from_slice(&self.prefix.root);
-        out.extend_from_slice(&self.signature);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        let prefix = Prefix { length: reader.number()?, root: reader.array()? };
-        Ok(Self { prefix, signature: reader.array()? })
-    }
-}
-
-impl Codec for BatchVerdict {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
-    }
-    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        match reader.byte()? {
-            0 => Ok(Self::Taken),
-            1 => Ok(Self::Gap),
-            2 => Ok(Self::Fork),
-            3 => Ok(Self::Full),
-            4 => Ok(Self::Unknown),
-            5 => Ok(Self::Newer),
-            _ => Err(Malformed("no such verdict")),
-        }
     }
 }

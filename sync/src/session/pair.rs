@@ -120,7 +120,7 @@ impl End {
     }
 
     /// Everything there is to send now.
-    fn poll(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) fn poll(&mut self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         while let Some(output) = self.session.poll() {
             match output {

@@ -1,22 +1,28 @@
 //! What comes from the other side: vectors and batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Plane, Prefix};
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{LogBatch, ReceiveError, ReceiveOutcome};
 
-use super::exchange::{PLANES, effective_vector};
-use super::limits::{LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_STAGED_BYTES, MAX_VECTOR_LOGS};
-use super::message::{BatchPart, BatchVerdict, Message, Vectors};
+use super::batch::{BatchPart, BatchReader};
+use super::exchange::{Exchange, PLANES, effective_vector};
+use super::limits::{GROUP_BYTES, LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_STAGED_BYTES, MAX_VECTOR_LOGS};
+use super::message::{BatchVerdict, Message, Vectors};
+use super::numbers::{LogName, Numbers};
 use super::{Session, SessionError, SessionEvent};
-use crate::database::{ReceiveFailure, SpaceState};
+use crate::database::SpaceState;
 
-/// What has come in parts and isn't complete.
+/// What has come and isn't complete, or isn't stored yet.
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
+    numbers: Numbers,
     staged: Option<(BatchPart, usize)>,
+    /// In order, what is to be acknowledged: `None` for a part that is staged.
+    arrived: Vec<Option<LogBatch>>,
+    arrived_bytes: usize,
     vectors: Option<(SpaceId, Logs)>,
 }
 
@@ -69,13 +75,13 @@ impl Session {
         let answers = std::mem::take(&mut exchange.asked);
         let state = self.database.space_state(&space)?;
         for plane in PLANES {
-            self.find_forks(&space, &state, plane, &all)?;
             let lengths = all.iter().filter(|(of, _, _)| *of == plane);
             let lengths: BTreeMap<WriterId, u64> =
                 lengths.map(|(_, writer, prefix)| (*writer, prefix.length)).collect();
             if let Some(exchange) = self.exchanges.get_mut(&space) {
                 exchange.learn(plane, lengths);
             }
+            self.compare_roots(&space, &state, plane, &all)?;
         }
         // Vectors that crossed answer each other.
         if asks && !answers {
@@ -84,8 +90,8 @@ impl Session {
         self.compare(&space)
     }
 
-    /// Logs of equal length and unequal roots.
-    fn find_forks(
+    /// Finds out of which logs both sides hold the same, and which are forked.
+    fn compare_roots(
         &mut self,
         space: &SpaceId,
         state: &SpaceState,
@@ -93,9 +99,22 @@ impl Session {
         theirs: &Logs,
     ) -> Result<(), SessionError> {
         let ours = effective_vector(&self.database, &state.table, space, plane)?;
-        for (_, writer, prefix) in theirs.iter().filter(|(of, _, _)| *of == plane) {
-            if ours.get(writer).is_some_and(|held| held.length == prefix.length && held.root != prefix.root) {
-                self.note_fork(space, plane, *writer, prefix.length);
+        for (_, writer, prefix) in theirs.iter().filter(|(of, _, prefix)| *of == plane && prefix.length > 0) {
+            let held = match ours.get(writer) {
+                Some(held) if held.length == prefix.length => Some(*held),
+                Some(held) if held.length > prefix.length => {
+                    self.database.prefix_at(space, plane, writer, prefix.length)?
+                }
+                _ => None,
+            };
+            match held {
+                Some(held) if held.root == prefix.root => {
+                    if let Some(exchange) = self.exchanges.get_mut(space) {
+                        exchange.note_shared(plane, *writer, prefix.length);
+                    }
+                }
+                Some(_) => self.note_fork(space, plane, *writer, prefix.length),
+                None => {}
             }
         }
         Ok(())
@@ -108,14 +127,14 @@ impl Session {
         }
     }
 
-    /// Part of a batch. Each is acknowledged, so that the sender may go on; the last one says what became of the whole.
-    pub(super) fn take_part(&mut self, part: BatchPart, frame_bytes: usize) -> Result<(), SessionError> {
+    /// Part of a batch. Each is acknowledged, so that the sender may go on; the last one's says what became of the whole.
+    pub(super) fn take_part(&mut self, part: &[u8], frame_bytes: usize) -> Result<(), SessionError> {
+        let part = self.read_part(part)?;
         let (mut whole, mut bytes) = match self.receiving.staged.take() {
             None => (BatchPart { entries: Vec::new(), ..part.clone() }, 0),
             Some(staged) => staged,
         };
-        let follows = (whole.space, whole.plane, whole.writer) == (part.space, part.plane, part.writer)
-            && whole.from.checked_add(whole.entries.len() as u64) == Some(part.from);
+        let follows = whole.log == part.log && whole.from.checked_add(whole.entries.len() as u64) == Some(part.from);
         if !follows {
             return Err(SessionError::Protocol { why: "a part that doesn't follow the one before".into() });
         }
@@ -124,49 +143,121 @@ impl Session {
             return Err(SessionError::Protocol { why: "a batch without a head".into() });
         }
         whole.entries.extend(part.entries);
-        let verdict = match part.head {
-            None => {
-                self.receiving.staged = Some((whole, bytes));
-                BatchVerdict::Taken
-            }
-            Some(head) => {
-                let BatchPart { space, plane, writer, from, entries, .. } = whole;
-                self.take_batch(&LogBatch { space, plane, writer, from, entries, head })?
-            }
+        self.receiving.arrived_bytes += frame_bytes;
+        let Some(head) = part.head else {
+            self.receiving.staged = Some((whole, bytes));
+            self.receiving.arrived.push(None);
+            return Ok(());
         };
-        self.send(&Message::Ack { bytes: frame_bytes as u64, verdict });
+        let BatchPart { log: LogName { space, plane, writer }, from, entries, .. } = whole;
+        self.receiving.arrived.push(Some(LogBatch { space, plane, writer, from, entries, head }));
+        // What follows is judged by what a control plane has come to say.
+        if plane == Plane::Control || self.receiving.arrived_bytes >= GROUP_BYTES {
+            self.store_arrived()?;
+        }
         Ok(())
     }
 
-    fn take_batch(&mut self, batch: &LogBatch) -> Result<BatchVerdict, SessionError> {
-        let open = self.exchanges.get(&batch.space).is_some_and(|exchange| exchange.open);
-        if !open && !self.is_expected(&batch.space, batch.plane) {
-            return Ok(BatchVerdict::Taken);
+    fn read_part(&mut self, part: &[u8]) -> Result<BatchPart, SessionError> {
+        let (database, exchanges, spaces) = (&self.database, &self.exchanges, &self.spaces);
+        let root = |log: &LogName, length| {
+            let open = exchanges.get(&log.space).is_some_and(|exchange| exchange.open);
+            if !open && !spaces.is_expected(&log.space, log.plane) {
+                // Of a space that is closed nothing is taken, so nothing has to be right.
+                return Ok([0; 32]);
+            }
+            let held = database.prefix_at(&log.space, log.plane, &log.writer, length)?;
+            let missing = || SessionError::Protocol { why: "a root left out that this side doesn't hold".into() };
+            held.map(|prefix| prefix.root).ok_or_else(missing)
+        };
+        BatchReader { numbers: &mut self.receiving.numbers, root: &root }.read(part)
+    }
+
+    /// Stores what has arrived, in one durable storage transaction, and acknowledges it.
+    pub(super) fn store_arrived(&mut self) -> Result<(), SessionError> {
+        self.receiving.arrived_bytes = 0;
+        let arrived = std::mem::take(&mut self.receiving.arrived);
+        let mut refusals = Vec::with_capacity(arrived.len());
+        let mut wanted = Vec::new();
+        for batch in arrived {
+            refusals.push(match batch {
+                None => Some(BatchVerdict::Taken),
+                Some(batch) => {
+                    let refusal = self.refusal(&batch)?;
+                    if refusal.is_none() {
+                        wanted.push(batch);
+                    }
+                    refusal
+                }
+            });
         }
-        let verdict = self.store_batch(batch)?;
-        // Whoever isn't a member yet is told nothing.
+        let outcomes = if wanted.is_empty() { Vec::new() } else { self.database.receive_batches(&wanted)? };
+        let mut received = Received::default();
+        let mut judged = wanted.iter().zip(outcomes);
+        let mut acknowledged = 0;
+        for refusal in refusals {
+            let verdict = match refusal {
+                Some(refusal) => refusal,
+                None => match judged.next() {
+                    Some((batch, outcome)) => self.note_outcome(batch, outcome, &mut received)?,
+                    None => break,
+                },
+            };
+            acknowledged += 1;
+            if verdict != BatchVerdict::Taken {
+                self.send(&Message::Ack { frames: acknowledged, verdict });
+                acknowledged = 0;
+            }
+        }
+        if acknowledged > 0 {
+            self.send(&Message::Ack { frames: acknowledged, verdict: BatchVerdict::Taken });
+        }
+        self.tell_received(&received)
+    }
+
+    /// The answer to a batch that is not for this side to store. Who isn't a member is told nothing.
+    fn refusal(&self, batch: &LogBatch) -> Result<Option<BatchVerdict>, SessionError> {
+        let open = self.exchanges.get(&batch.space).is_some_and(|exchange| exchange.open);
+        if !open && !self.spaces.is_expected(&batch.space, batch.plane) {
+            return Ok(Some(BatchVerdict::Taken));
+        }
+        let state = self.database.space_state(&batch.space)?;
+        let refused = if open { BatchVerdict::Unknown } else { BatchVerdict::Taken };
+        Ok((!may_write(&state, batch)).then_some(refused))
+    }
+
+    fn note_outcome(
+        &mut self,
+        batch: &LogBatch,
+        outcome: Result<ReceiveOutcome, ReceiveError>,
+        received: &mut Received,
+    ) -> Result<BatchVerdict, SessionError> {
+        let verdict = match outcome {
+            Ok(outcome) => {
+                self.note_taken(batch, &outcome, received);
+                BatchVerdict::Taken
+            }
+            Err(error) => self.judge(batch, error, received)?,
+        };
+        let open = self.exchanges.get(&batch.space).is_some_and(|exchange| exchange.open);
         Ok(if open { verdict } else { BatchVerdict::Taken })
     }
 
-    fn store_batch(&mut self, batch: &LogBatch) -> Result<BatchVerdict, SessionError> {
-        let state = self.database.space_state(&batch.space)?;
-        if !may_write(&state, batch) {
-            return Ok(BatchVerdict::Unknown);
+    fn judge(
+        &mut self,
+        batch: &LogBatch,
+        error: ReceiveError,
+        received: &mut Received,
+    ) -> Result<BatchVerdict, SessionError> {
+        let forked = |exchange: &Exchange| exchange.is_forked(batch.plane, &batch.writer);
+        if self.exchanges.get(&batch.space).is_some_and(forked) {
+            // It was sent before the sender heard of the fork, and goes on from what this side doesn't hold.
+            return Ok(BatchVerdict::Fork);
         }
-        match self.database.receive_batch(batch) {
-            Ok(outcome) => self.note_taken(batch, &outcome).map(|()| BatchVerdict::Taken),
-            Err(ReceiveFailure::Conclusion(error)) => Err(error.into()),
-            Err(ReceiveFailure::Batch(error)) => self.judge(batch, error),
-        }
-    }
-
-    fn judge(&mut self, batch: &LogBatch, error: ReceiveError) -> Result<BatchVerdict, SessionError> {
         self.note_error(&error.to_string());
         match error {
             ReceiveError::Gap { .. } => {
-                if self.exchanges.get(&batch.space).is_some_and(|exchange| exchange.open) {
-                    self.send_vectors(&batch.space, false)?;
-                }
+                received.gaps.insert(batch.space);
                 Ok(BatchVerdict::Gap)
             }
             // Inconsistent is a fork or a lie; which of them, a proof of consistency would tell. Neither goes any further.
@@ -185,23 +276,53 @@ impl Session {
         }
     }
 
-    fn note_taken(&mut self, batch: &LogBatch, outcome: &ReceiveOutcome) -> Result<(), SessionError> {
+    fn note_taken(&mut self, batch: &LogBatch, outcome: &ReceiveOutcome, received: &mut Received) {
         if let Some(exchange) = self.exchanges.get_mut(&batch.space) {
-            exchange.note_received(batch.plane, batch.writer, batch.head.prefix.length);
+            exchange.note_received(batch.plane, batch.writer, batch.head.length);
             exchange.status.received_entries += outcome.stored;
             exchange.status.parked_entries = outcome.parked;
         }
-        if batch.plane == Plane::Control {
-            self.review(&batch.space)?;
+        received.taken.insert((batch.space, batch.plane));
+        if outcome.stored > 0 {
+            received.news.insert(batch.space);
         }
-        self.compare(&batch.space)?;
-        if let Some(exchange) = self.exchanges.get(&batch.space).filter(|_| outcome.stored > 0) {
-            let received = exchange.status.received_entries;
-            let expected = received + exchange.status.behind_entries;
-            self.event(SessionEvent::Progress { space: batch.space, received, expected });
+    }
+
+    /// Draws the conclusions from what was stored.
+    fn tell_received(&mut self, received: &Received) -> Result<(), SessionError> {
+        for space in &received.gaps {
+            if self.exchanges.get(space).is_some_and(|exchange| exchange.open) {
+                self.send_vectors(space, false)?;
+            }
+        }
+        for (space, _) in received.taken.iter().filter(|(_, plane)| *plane == Plane::Control) {
+            self.review(space)?;
+        }
+        let spaces: BTreeSet<SpaceId> = received.taken.iter().map(|(space, _)| *space).collect();
+        for space in spaces {
+            let in_sync = self.update_status(&space)?;
+            if let Some(exchange) = self.exchanges.get(&space).filter(|_| received.news.contains(&space)) {
+                let received = exchange.status.received_entries;
+                let expected = received + exchange.status.behind_entries;
+                self.event(SessionEvent::Progress { space, received, expected });
+            }
+            if in_sync {
+                self.event(SessionEvent::InSync { space });
+            }
         }
         Ok(())
     }
+}
+
+/// What was stored together, as far as something follows from it.
+#[derive(Debug, Default)]
+struct Received {
+    /// Where batches were taken.
+    taken: BTreeSet<(SpaceId, Plane)>,
+    /// Where they brought something new.
+    news: BTreeSet<SpaceId>,
+    /// Where the sender assumed more than is held.
+    gaps: BTreeSet<SpaceId>,
 }
 
 /// Whether the control plane knows the batch's writer. Control logs are taken of every certified device, whatever became

@@ -1,12 +1,16 @@
 //! What goes to the other side: batches, one space after the other, control planes first, never too much at once.
 
+use std::collections::BTreeSet;
+
 use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::Plane;
 use tidewater_engine::store::LogBatch;
 
+use super::batch::{BatchPart, BatchWriter};
 use super::exchange::PLANES;
 use super::limits::{PART_BYTES, WINDOW_BYTES};
-use super::message::{BatchPart, BatchVerdict, Message};
+use super::message::{BatchVerdict, Message};
+use super::numbers::LogName;
 use super::{Session, SessionError, SessionEvent};
 
 /// A frame that was sent and not acknowledged.
@@ -64,9 +68,9 @@ impl Session {
             }
             let count = part.len() as u64;
             let head = entries.peek().is_none().then(|| head.clone());
-            let length = head.as_ref().filter(|_| asked).map(|head| head.prefix.length);
+            let length = head.as_ref().filter(|_| asked).map(|head| head.length);
             let before = self.queued_bytes;
-            self.send(&Message::Batch(BatchPart { space, plane, writer, from, entries: part, head }));
+            self.send_part(&BatchPart { log: LogName { space, plane, writer }, from, entries: part, head });
             let bytes = self.queued_bytes - before;
             self.in_flight_bytes += bytes;
             self.in_flight.push_back(InFlight { bytes, space, plane, writer, length });
@@ -74,30 +78,53 @@ impl Session {
         }
     }
 
-    /// Frames are acknowledged in the order they were sent.
-    pub(super) fn take_ack(&mut self, bytes: u64, verdict: BatchVerdict) -> Result<(), SessionError> {
-        let sent = self.in_flight.pop_front().filter(|sent| sent.bytes as u64 == bytes);
-        let Some(sent) = sent else {
+    fn send_part(&mut self, part: &BatchPart) {
+        let exchange = self.exchanges.get(&part.log.space);
+        let shares = |plane, writer: &WriterId, length| exchange.is_some_and(|one| one.shares(plane, writer, length));
+        let written = BatchWriter { numbers: &mut self.sent_numbers, shares: &shares }.write(part);
+        self.send(&Message::Batch(written));
+    }
+
+    /// Frames are acknowledged in the order they were sent; all of them were taken but, perhaps, the last.
+    pub(super) fn take_ack(&mut self, frames: u64, verdict: BatchVerdict) -> Result<(), SessionError> {
+        if frames == 0 || frames > self.in_flight.len() as u64 {
             return Err(SessionError::Protocol { why: "an acknowledgement of something that was not sent".into() });
-        };
-        self.in_flight_bytes -= sent.bytes;
-        let Some(length) = sent.length else { return Ok(()) };
+        }
+        let answered: Vec<InFlight> = self.in_flight.drain(..frames as usize).collect();
+        let mut spaces = BTreeSet::new();
+        for (number, sent) in (1..).zip(answered) {
+            self.in_flight_bytes -= sent.bytes;
+            let Some(length) = sent.length else { continue };
+            self.note_answer(&sent, length, if number < frames { BatchVerdict::Taken } else { verdict });
+            spaces.insert(sent.space);
+        }
+        spaces.iter().try_for_each(|space| self.compare(space))
+    }
+
+    fn note_answer(&mut self, sent: &InFlight, length: u64, verdict: BatchVerdict) {
         if let Some(why) = verdict.explain() {
             self.note_error(&format!("the peer didn't take entries of {}: {why}", sent.writer));
         }
-        let Some(exchange) = self.exchanges.get_mut(&sent.space) else { return Ok(()) };
+        let Some(exchange) = self.exchanges.get_mut(&sent.space) else { return };
         exchange.note_verdict(sent.plane, sent.writer, length, verdict);
         if verdict == BatchVerdict::Fork && exchange.mark_forked(sent.plane, sent.writer) {
             let (space, plane, writer) = (sent.space, sent.plane, sent.writer);
             self.event(SessionEvent::Forked { space, plane, writer, length });
         }
-        self.compare(&sent.space)
     }
 
     /// Brings the status of a space up to date, and says when both sides have come to hold the same.
     pub(super) fn compare(&mut self, space: &SpaceId) -> Result<(), SessionError> {
+        if self.update_status(space)? {
+            self.event(SessionEvent::InSync { space: *space });
+        }
+        Ok(())
+    }
+
+    /// Brings the status of a space up to date. True: both sides have come to hold the same.
+    pub(super) fn update_status(&mut self, space: &SpaceId) -> Result<bool, SessionError> {
         let state = self.database.space_state(space)?;
-        let Some(exchange) = self.exchanges.get_mut(space).filter(|exchange| exchange.open) else { return Ok(()) };
+        let Some(exchange) = self.exchanges.get_mut(space).filter(|exchange| exchange.open) else { return Ok(false) };
         let equal = exchange.compare(&self.database, space, &state.table)?;
         let news = equal && !exchange.equal;
         exchange.equal = equal;
@@ -114,9 +141,6 @@ impl Session {
                 peer.last_error = None;
             }
         });
-        if news {
-            self.event(SessionEvent::InSync { space: *space });
-        }
-        Ok(())
+        Ok(news)
     }
 }

@@ -1,6 +1,6 @@
 //! What is needed to go on appending to a log: its length and the roots of its complete subtrees.
 
-use super::{EMPTY_ROOT, LOG_LENGTH_MAX, node_hash};
+use super::{EMPTY_ROOT, LOG_LENGTH_MAX, NodeSource, node_hash};
 use crate::codec::Reader;
 use crate::log::vector::Prefix;
 
@@ -18,6 +18,21 @@ pub struct Frontier {
 pub struct FrontierError;
 
 impl Frontier {
+    /// That of the first `length` entries.
+    ///
+    /// # Errors
+    /// Those of `source`.
+    pub fn at<S: NodeSource>(source: &S, length: u64) -> Result<Self, S::Error> {
+        let mut peaks = Vec::with_capacity(length.count_ones() as usize);
+        let mut at = 0;
+        while at < length {
+            let level = (length - at).ilog2();
+            peaks.push(source.node(level, at >> level)?);
+            at += 1 << level;
+        }
+        Ok(Self { length, peaks })
+    }
+
     /// How many entries the log has.
     #[must_use]
     pub fn length(&self) -> u64 {

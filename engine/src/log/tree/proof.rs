@@ -1,6 +1,6 @@
 //! Roots of prefixes, and proofs of consistency and inclusion: RFC 9162, sections 2.1.3 and 2.1.4.
 
-use super::{EMPTY_ROOT, LOG_LENGTH_MAX, NodeSource, node_hash};
+use super::{EMPTY_ROOT, Frontier, LOG_LENGTH_MAX, NodeSource, node_hash};
 use crate::log::vector::Prefix;
 
 /// The most hashes that a proof has.
@@ -11,7 +11,7 @@ pub const PROOF_HASHES_MAX: usize = 65;
 /// # Errors
 /// Those of `source`.
 pub fn root_at<S: NodeSource>(source: &S, length: u64) -> Result<[u8; 32], S::Error> {
-    if length == 0 { Ok(EMPTY_ROOT) } else { range_root(source, 0, length) }
+    Frontier::at(source, length).map(|frontier| frontier.root())
 }
 
 /// The root over the entries `start..end`, which is not empty and is a node of some tree of this shape: `start` is a
@@ -164,7 +164,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::log::tree::{Frontier, naive};
+    use crate::log::tree::naive;
 
     /// Beside every entry, what `append` returned.
     struct Stored(Vec<Vec<[u8; 32]>>);
@@ -218,6 +218,7 @@ mod tests {
         for length in 0..=LENGTH {
             let expected = naive::root(&leaves[..length]);
             assert_eq!(frontier.root(), expected, "{length}");
+            assert_eq!(Frontier::at(&stored, length as u64), Ok(frontier.clone()), "{length}");
             assert_eq!(root_at(&stored, length as u64), Ok(expected), "{length}");
             assert_eq!(Frontier::decode(&frontier.encode()), Ok(frontier.clone()), "{length}");
             if length < LENGTH {

@@ -80,7 +80,11 @@ impl Author {
             writer: self.writer,
             from: from as u64,
             entries: self.entries[from..].to_vec(),
-            head: SignedHead { prefix, signature: self.key.sign(&message).to_bytes() },
+            head: SignedHead {
+                length: prefix.length,
+                root: Some(prefix.root),
+                signature: self.key.sign(&message).to_bytes(),
+            },
         }
     }
 }

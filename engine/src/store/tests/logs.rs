@@ -1,5 +1,7 @@
 //! Logs: batches, heads, parking, forks, authority.
 
+use std::sync::{Arc, Mutex};
+
 use super::world::{Replica, SPACE, converge, device, table};
 use crate::log::Plane;
 use crate::store::{Edit, ReceiveError};
@@ -50,7 +52,7 @@ fn every_changed_bit_of_a_batch_is_refused() {
         let (mut byte, mask) = (bit / 8, 1 << (bit % 8));
         let changed = &mut bad.entries[0];
         let parts: [&mut [u8]; 4] =
-            [&mut changed.header, &mut changed.body, &mut bad.head.signature, &mut bad.head.prefix.root];
+            [&mut changed.header, &mut changed.body, &mut bad.head.signature, bad.head.root.as_mut().unwrap()];
         for part in parts {
             if byte < part.len() {
                 part[byte] ^= mask;
@@ -85,12 +87,78 @@ fn a_longer_fork_is_proved_by_the_prefix_it_grew_from() {
     b.pull(&a);
     let writer = a.store.writer();
     let Err(ReceiveError::Inconsistent { held: 1, .. }) = b.store.receive(&batch(&twin, 1)) else { panic!() };
-    let head = batch(&twin, 1).head.prefix;
+    let head = twin.store.prefix_at(&SPACE, Plane::Data, &writer, 2).unwrap().unwrap();
     let proof = twin.store.prefix_proof(&SPACE, Plane::Data, &writer, 1, 2).unwrap().unwrap();
     let theirs = twin.store.prefix_at(&SPACE, Plane::Data, &writer, 1).unwrap().unwrap();
     let ours = b.store.prefix_at(&SPACE, Plane::Data, &writer, 1).unwrap().unwrap();
     assert!(crate::log::tree::verify_consistency(&theirs, &head, &proof));
     assert!(!crate::log::tree::verify_consistency(&ours, &head, &proof));
+}
+
+#[test]
+fn a_root_that_is_left_out_follows_from_what_is_held() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[("x", Value::Int(1))]);
+    b.pull(&a);
+    a.edit("n", "x", Edit::Set(Value::Int(2)));
+    a.edit("n", "x", Edit::Set(Value::Int(3)));
+    let without_root = |from| {
+        let mut batch = batch(&a, from);
+        batch.head.root = None;
+        batch
+    };
+    let mut wrong = without_root(1);
+    wrong.head.signature[0] ^= 1;
+    assert!(matches!(b.store.receive(&wrong), Err(ReceiveError::Invalid { .. })));
+    let mut shifted = without_root(2);
+    (shifted.from, shifted.head.length) = (1, 2);
+    assert!(matches!(b.store.receive(&shifted), Err(ReceiveError::Invalid { .. })), "another place, another root");
+    assert!(matches!(b.store.receive(&without_root(2)), Err(ReceiveError::Gap { held: 1, .. })));
+    assert_eq!(b.store.receive(&without_root(0)).unwrap().stored, 2, "an overlap is skipped");
+    assert_eq!(b.store.receive(&without_root(1)).unwrap().stored, 0);
+    converge(&a, &b);
+}
+
+#[test]
+fn a_fork_without_a_root_is_told_from_a_lie_by_the_signature() {
+    let (a, twin, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
+    a.insert("n", &[("x", Value::Int(1))]);
+    twin.insert("n", &[("x", Value::Int(2))]);
+    b.pull(&a);
+    let mut other = batch(&twin, 0);
+    other.head.root = None;
+    assert!(matches!(b.store.receive(&other), Err(ReceiveError::Fork { length: 1, .. })));
+    other.head.signature[0] ^= 1;
+    assert!(matches!(b.store.receive(&other), Err(ReceiveError::Invalid { .. })));
+    twin.edit("n", "x", Edit::Set(Value::Int(3)));
+    let mut longer = batch(&twin, 0);
+    longer.head.root = None;
+    assert!(matches!(b.store.receive(&longer), Err(ReceiveError::Inconsistent { held: 1, .. })));
+}
+
+#[test]
+fn batches_that_come_together_share_one_storage_transaction_but_not_their_faults() {
+    let (a, b, c) = (Replica::new(1), Replica::new(2), Replica::new(3));
+    a.insert("n", &[("x", Value::Int(1))]);
+    let first = batch(&a, 0);
+    a.edit("n", "x", Edit::Set(Value::Int(2)));
+    let second = batch(&a, 1);
+    b.insert("m", &[]);
+    let mut bad = batch(&b, 0);
+    bad.entries[0].body[0] ^= 1;
+    let commits = Arc::new(Mutex::new(Vec::new()));
+    let heard = commits.clone();
+    let _guard = c.store.on_change(Arc::new(move |change| heard.lock().unwrap().push(change.number)));
+    let outcomes = c.store.receive_all(&[first.clone(), bad, second, first]).unwrap();
+    let stored: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().ok().map(|outcome| outcome.stored)).collect();
+    assert_eq!(stored, [Some(1), None, Some(1), Some(0)]);
+    assert!(matches!(outcomes[1], Err(ReceiveError::Invalid { .. })));
+    assert_eq!(commits.lock().unwrap().len(), 1);
+    assert_eq!(c.field("n", "x"), Some(Value::Int(2)));
+    assert!(!c.alive("m"));
+    c.pull(&b);
+    a.pull(&b);
+    converge(&a, &c);
 }
 
 #[test]

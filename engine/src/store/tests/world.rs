@@ -135,7 +135,7 @@ impl Replica {
                 while held < prefix.length {
                     let batch = other.store.read_log(&SPACE, plane, writer, held, 1 << 20).unwrap().unwrap();
                     self.store.receive(&batch).unwrap();
-                    held = batch.head.prefix.length;
+                    held = batch.head.length;
                 }
             }
         }

@@ -203,15 +203,12 @@ impl Machine {
     }
 }
 
-/// Hands `inputs` in, one by one, and takes what the session says, until that is enough for now.
+/// Hands `inputs` in and takes what the session says, until that is enough for now.
 fn turn(mut listening: Box<Listening>, clock: Clock, inputs: VecDeque<Input>) -> Turn {
     let (mut outputs, mut bytes) = (Vec::new(), 0);
     let session = &mut listening.session;
-    let mut more = drain(session, &mut outputs, &mut bytes);
-    for input in inputs {
-        session.handle(clock.now_ms(), input);
-        more = drain(session, &mut outputs, &mut bytes);
-    }
+    session.handle_all(clock.now_ms(), inputs);
+    let more = drain(session, &mut outputs, &mut bytes);
     Turn { session: listening, outputs, more }
 }
 

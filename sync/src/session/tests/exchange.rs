@@ -1,11 +1,18 @@
 //! Two devices of one person: everything reaches both, whatever happens in between.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tidewater_engine::host::Host;
 use tidewater_engine::log::Plane;
 use tidewater_engine::store::{Durability, Transaction, WriteError};
 use tidewater_engine::value::Fields;
 
 use super::super::pair::{Pair, Replica, assert_equal, link, linked};
-use super::super::{Input, SessionEvent};
+use super::super::{Input, SessionError, SessionEvent};
+
+/// What a write of one short register costs at most.
+const LIVE_FRAME_BYTES: usize = 131;
 
 #[test]
 fn a_linked_device_gets_everything_and_both_converge() {
@@ -135,6 +142,134 @@ fn large_commits_travel_in_parts_with_progress() {
     assert!(progress.len() > 3 && progress.is_sorted(), "{progress:?}");
     assert!(progress.iter().all(|(_, expected)| *expected == progress[0].1), "{progress:?}");
     assert_eq!(progress.last().unwrap().0, progress[0].1);
+}
+
+#[test]
+fn progress_comes_before_the_news_that_all_is_there() {
+    let (first, second) = linked(55);
+    let home = first.home_space();
+    first.write(home, "note", "x");
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    let events = &pair.acceptor.events;
+    let last = events.iter().rposition(|event| matches!(event, SessionEvent::Progress { .. })).unwrap();
+    let in_sync = events.iter().position(|event| matches!(event, SessionEvent::InSync { .. })).unwrap();
+    assert!(last < in_sync, "{events:?}");
+}
+
+/// What the dialer sends when it hears that its store changed.
+fn next_flight(pair: &mut Pair) -> Vec<Input> {
+    pair.dialer.handle(Input::StoreChanged);
+    pair.dialer.poll().into_iter().map(Input::Frame).collect()
+}
+
+#[test]
+fn what_arrives_together_becomes_durable_together() {
+    let (first, second) = linked(56);
+    let home = first.home_space();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    // One batch takes what one storage transaction wrote at least, and 512 KiB at most.
+    for number in 0..4 {
+        first.write(home, &format!("{number}"), &pseudo_random_text(800_000 + number));
+    }
+    let flight = next_flight(&mut pair);
+    assert!(flight.len() >= 4, "{} frames", flight.len());
+    let commits = Arc::new(AtomicUsize::new(0));
+    let counted = commits.clone();
+    let _guard = second.on_change(Arc::new(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    }));
+    let now_ms = second.host.now_ms();
+    pair.acceptor.session.handle_all(now_ms, flight);
+    assert_eq!(commits.load(Ordering::Relaxed), 1, "one storage transaction");
+    let answers = pair.acceptor.poll();
+    assert_eq!(answers.len(), 1, "one acknowledgement for all");
+    pair.dialer.inbox.extend(answers);
+    pair.drive();
+    assert_eq!((&pair.dialer.closed, &pair.acceptor.closed), (&None, &None));
+    assert_equal(home, &[&first, &second]);
+}
+
+#[test]
+fn what_came_before_a_broken_frame_is_kept() {
+    let (first, second) = linked(57);
+    let home = first.home_space();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    first.write(home, "note", "kept");
+    let mut flight = next_flight(&mut pair);
+    flight.push(Input::Frame(vec![99]));
+    let now_ms = second.host.now_ms();
+    pair.acceptor.session.handle_all(now_ms, flight);
+    pair.acceptor.poll();
+    assert!(matches!(pair.acceptor.closed, Some(SessionError::Protocol { .. })));
+    assert_eq!(second.read(home, "note").as_deref(), Some("kept"));
+}
+
+#[test]
+fn an_answer_that_names_more_frames_than_were_sent_ends_the_session() {
+    for frames in [0u8, 2, 15] {
+        let (first, second) = linked(58);
+        let mut pair = Pair::new(&first, &second);
+        pair.drive();
+        first.write(first.home_space(), "note", "x");
+        assert_eq!(next_flight(&mut pair).len(), 1);
+        pair.dialer.handle(Input::Frame(vec![9, frames << 3]));
+        pair.dialer.poll();
+        assert!(matches!(pair.dialer.closed, Some(SessionError::Protocol { .. })), "{frames}");
+    }
+}
+
+#[test]
+fn a_small_live_write_is_a_small_frame() {
+    let (first, second) = linked(59);
+    let home = first.home_space();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    let mut frames = Vec::new();
+    for round in 0..4 {
+        first.host.advance(1_000);
+        second.host.advance(1_000);
+        for (device, text) in [(&first, "a"), (&second, "b")] {
+            let before = (pair.dialer.sent.len(), pair.acceptor.sent.len());
+            device.write(home, "note", text);
+            pair.drive();
+            let sent = pair.dialer.sent[before.0..].iter().chain(&pair.acceptor.sent[before.1..]);
+            frames.push((round, sent.map(Vec::len).collect::<Vec<_>>()));
+        }
+    }
+    // Each write depends on the one before it, of the other device. After two rounds all logs have numbers.
+    for (round, lengths) in frames.iter().filter(|(round, _)| *round > 1) {
+        let mut lengths = lengths.clone();
+        lengths.sort_unstable();
+        assert!(matches!(lengths[..], [2, batch] if batch <= LIVE_FRAME_BYTES), "round {round}: {frames:?}");
+    }
+}
+
+#[test]
+fn a_fork_shows_in_the_vectors_whichever_branch_is_longer() {
+    for (more_of_original, more_of_clone) in [(3, 0), (0, 3)] {
+        let world = || {
+            let (first, second) = linked(130);
+            Pair::new(&first, &second).drive();
+            (first, second)
+        };
+        let ((first, second), (clone, _)) = (world(), world());
+        let home = first.home_space();
+        for (device, more, text) in [(&first, more_of_original, "original"), (&clone, more_of_clone, "clone")] {
+            for number in 0..=more {
+                device.write(home, &format!("{number}"), text);
+            }
+        }
+        Pair::new(&first, &second).drive();
+        let mut pair = Pair::new(&clone, &second);
+        pair.drive();
+        assert_eq!((&pair.dialer.closed, &pair.acceptor.closed), (&None, &None));
+        let forked = |events: &[SessionEvent]| events.iter().any(|event| matches!(event, SessionEvent::Forked { .. }));
+        assert!(forked(&pair.acceptor.events) || forked(&pair.dialer.events));
+        assert_eq!(second.read(home, "0").as_deref(), Some("original"));
+    }
 }
 
 #[test]
