@@ -8,6 +8,7 @@ mod post;
 mod records;
 mod report;
 mod story;
+mod watching;
 
 use std::path::{Path, PathBuf};
 

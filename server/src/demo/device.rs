@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value as Json;
 
+use super::watching::Watching;
 use super::{argument, post};
 
 /// A device.
@@ -81,6 +82,11 @@ impl Device {
     pub(super) fn ask(&self, query: &str, variables: &Json) -> Result<Json, String> {
         let http = self.http.ok_or_else(|| format!("the {} device does not serve", self.name))?;
         post::graphql(http, query, variables)
+    }
+
+    /// Begins to watch a collection.
+    pub(super) fn watch(&self, collection: &str) -> Result<Watching, String> {
+        Watching::start(self.command(&["watch", collection, "--json"])?)
     }
 
     /// The digests of the spaces, by space.

@@ -9,11 +9,6 @@ use super::device::Device;
 use super::report::Report;
 use super::{Plan, argument, records};
 
-/// How long something that must come about may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
 const SCHEMA: &str = r#"{"fields": {
     "title": {"type": "string"}, "views": {"kind": "counter"},
     "tags": {"kind": "set", "type": "string"}, "body": {"kind": "text"}}}"#;
@@ -86,15 +81,14 @@ fn live(plan: &Plan, first: &Device, second: &mut Device, report: &mut Report) -
     report.step("Serve both, and see a change travel")?;
     second.serve()?;
     report.say(&format!("   processes {} and {}", first.process_number(), second.process_number()))?;
-    let connected = until(|| {
-        let peers = second.ask("{ peers { connected } }", &Json::Null)?;
-        Ok(peers["peers"].as_array().is_some_and(|peers| peers.iter().any(|peer| peer["connected"] == true)))
-    })?;
-    report.check("the devices are connected", connected.is_some())?;
+    let watching = second.watch("notes")?;
     first.ask("mutation { updateNote(id: \"shared\", patch: {views: {increment: 1}}) { views } }", &Json::Null)?;
-    let seen = until(|| Ok(note(second)?["views"] == 11))?;
+    let seen = watching.until(&[&|note| note["views"] == 11]);
     let after = seen.map_or(String::new(), |after| format!(" ({} ms later)", after.as_millis()));
     report.check(&format!("a change on the first device shows on the second{after}"), seen.is_some())?;
+    let peers = second.ask("{ peers { connected } }", &Json::Null)?;
+    let connected = peers["peers"].as_array().is_some_and(|peers| peers.iter().any(|peer| peer["connected"] == true));
+    report.check("the devices are connected", connected)?;
     let query = "query($c: String!) { documents(collection: $c, first: 1) { totalCount } }";
     let count = |device: &Device| device.ask(query, &json!({ "c": plan.collection }));
     let (there, here) = (count(first)?, count(second)?);
@@ -122,14 +116,15 @@ fn meet(first: &mut Device, second: &mut Device, report: &mut Report) -> Result<
     report.step("Start both again, and let them converge")?;
     first.serve()?;
     second.serve()?;
-    let has_both = |device: &Device| {
-        let query = "{ a: note(id: \"only-first\") { id } b: note(id: \"only-second\") { id } }";
-        let answer = device.ask(query, &Json::Null)?;
-        Ok::<_, String>(!answer["a"].is_null() && !answer["b"].is_null())
+    // Each device wrote its own of these last, and a device gets everything in the order it was written in.
+    let last: [&dyn Fn(&Json) -> bool; 2] = [&|note| note["id"] == "only-first", &|note| note["id"] == "only-second"];
+    let took = [first.watch("notes")?.until(&last), second.watch("notes")?.until(&last)];
+    let after = match took {
+        [Some(first), Some(second)] => format!(" ({} later)", seconds(first + second)),
+        _ => String::new(),
     };
-    let converged = until(|| Ok(has_both(first)? && has_both(second)? && first.digests()? == second.digests()?))?;
-    let after = converged.map_or(String::new(), |after| format!(" ({} later)", seconds(after)));
-    report.check(&format!("both devices have the same digest of every space{after}"), converged.is_some())?;
+    let equal = first.digests()? == second.digests()?;
+    report.check(&format!("both devices have the same digest of every space{after}"), equal)?;
     for (space, digest) in first.digests()? {
         report.say(&format!("   space {}…  digest {digest}", &space[..space.len().min(12)]))?;
     }
@@ -166,18 +161,6 @@ fn converged(plan: &Plan, first: &Device, second: &Device, report: &mut Report) 
 fn note(device: &Device) -> Result<Json, String> {
     let query = "{ note(id: \"shared\") { id title views tags body _meta { conflicts { field values } } } }";
     Ok(device.ask(query, &Json::Null)?["note"].take())
-}
-
-/// Looks until something holds; gives how long that took, or `None` when patience ends.
-fn until(holds: impl Fn() -> Result<bool, String>) -> Result<Option<Duration>, String> {
-    let started = Instant::now();
-    while !holds()? {
-        if started.elapsed() > PATIENCE {
-            return Ok(None);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(Some(started.elapsed()))
 }
 
 fn seconds(duration: Duration) -> String {
