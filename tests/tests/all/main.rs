@@ -7,6 +7,7 @@ mod copies;
 mod corpus;
 mod crash;
 mod kill;
+mod memory;
 mod refusals;
 mod sealed;
 mod serve;
