@@ -43,6 +43,7 @@ const RUNTIMES: &[&str] = &[
 struct Package {
     name: String,
     rust_version: Option<String>,
+    default_run: Option<String>,
     dependencies: Vec<Dependency>,
 }
 
@@ -67,6 +68,7 @@ fn workspace() -> Vec<Package> {
         .map(|package| Package {
             name: text(&package["name"]),
             rust_version: package["rust_version"].as_str().map(str::to_owned),
+            default_run: package["default_run"].as_str().map(str::to_owned),
             dependencies: package["dependencies"]
                 .as_array()
                 .expect("dependencies")
@@ -160,6 +162,12 @@ fn every_crate_takes_the_lints_of_the_workspace() {
         .map(|file| file.path.clone())
         .collect();
     expect_none("crates without `[lints] workspace = true`", &found);
+}
+
+#[test]
+fn what_cargo_runs_is_the_command() {
+    let runs: Vec<String> = workspace().into_iter().filter_map(|package| package.default_run).collect();
+    assert_eq!(runs, ["tide"], "the README's first command is `cargo run --release -- demo`");
 }
 
 #[test]
