@@ -259,9 +259,9 @@ impl Evaluation<'_> {
             }
         }
         // A former writer who may now only read keeps what lay within its cuts: to data logs it is a removed device.
-        let demoted = !cuts.is_empty() && rank < Some(Rank::Writer);
+        let demoted = ever >= Rank::Writer && rank < Some(Rank::Writer);
         let closed = rank.is_none() || demoted;
-        Some(Authority { rank: if closed { ever } else { rank? }, cuts, closed })
+        Some(Authority { now: rank, rank: if closed { ever } else { rank? }, cuts, closed })
     }
 
     fn add_data_cuts(&self, revoke: EffectiveRevoke, device: &DeviceId, cuts: &mut BTreeMap<Incarnation, Cut>) {

@@ -135,6 +135,19 @@ fn a_demoted_writer_keeps_what_was_written_and_writes_no_more() {
 }
 
 #[test]
+fn a_demoted_writer_whose_logs_nobody_knew_of_is_as_closed_as_one_with_a_cut() {
+    let mut world = peaceful();
+    let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
+    world.say(owner, &world.revoke(owner, EVE, 10));
+    world.say(owner, &world.grant(EVE, Rank::Relay));
+    let membership = world.evaluate();
+    assert_eq!(membership.rank(&eve), Some(Rank::Relay));
+    let authority = &membership.devices[&eve];
+    assert_eq!((authority.rank, authority.closed), (Rank::Writer, true));
+    assert_eq!(authority.effective_length(Incarnation([0; 8])), 0, "what it wrote unheard counts for nobody");
+}
+
+#[test]
 fn owners_are_never_removed_and_nobody_grants_a_rank_not_below_their_own() {
     let mut world = peaceful();
     let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));
