@@ -38,7 +38,7 @@ impl Shared {
     pub(crate) fn new(count: usize, folder: &Path) -> Outcome<Self> {
         let key = |number: usize| Key(SigningKey::from_bytes(&[number as u8 + 1; 32]));
         let epoch = SecretKey::new([7; 32]);
-        let authority = Authority { rank: Rank::Admin, cuts: Default::default(), closed: false };
+        let authority = Authority::of(Rank::Admin);
         let table = EffectiveTable {
             devices: (0..count).map(|number| (key(number).device(), authority.clone())).collect(),
             write_epoch: Some(epoch.epoch_id()),

@@ -8,8 +8,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::id::{DeviceId, EpochId, Incarnation};
-use crate::log::VersionVector;
+use crate::id::{DeviceId, EpochId, Incarnation, WriterId};
+use crate::log::{Plane, VersionVector};
 
 /// What a member may do, from least to most. Each rank includes those below it, but a relay reads nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,15 +77,23 @@ pub struct Cut {
 /// What one device may do in a space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// The rank its identity has, or had until it was cut.
+    /// What its identity may do now; `None` once it was removed.
+    pub now: Option<Rank>,
+    /// The rank that its data logs are judged by: the one it has, or had until they were closed.
     pub rank: Rank,
     /// Cuts of data logs by incarnation.
     pub cuts: BTreeMap<Incarnation, Cut>,
-    /// True when the device was removed: incarnations that `cuts` does not list are cut at 0.
+    /// True when the device was removed, or may not write any more: incarnations that `cuts` does not list are cut at 0.
     pub closed: bool,
 }
 
 impl Authority {
+    /// That of a device that was never removed.
+    #[must_use]
+    pub fn of(rank: Rank) -> Self {
+        Self { now: Some(rank), rank, cuts: BTreeMap::new(), closed: false }
+    }
+
     /// How many entries of the data log of `incarnation` count: `u64::MAX` when it is not cut.
     #[must_use]
     pub fn effective_length(&self, incarnation: Incarnation) -> u64 {
@@ -115,9 +123,18 @@ pub struct EffectiveTable {
 }
 
 impl EffectiveTable {
+    /// How many entries of a log count: up to its cut, if it has one. Control logs are judged entry by entry.
+    #[must_use]
+    pub fn data_length(&self, plane: Plane, writer: &WriterId) -> u64 {
+        match (plane, self.devices.get(&writer.device)) {
+            (Plane::Control, _) | (_, None) => u64::MAX,
+            (Plane::Data, Some(authority)) => authority.effective_length(writer.incarnation),
+        }
+    }
+
     /// The rank of `device` as far as it has one now; a removed device has none.
     #[must_use]
     pub fn rank(&self, device: &DeviceId) -> Option<Rank> {
-        self.devices.get(device).filter(|authority| !authority.closed).map(|authority| authority.rank)
+        self.devices.get(device)?.now
     }
 }

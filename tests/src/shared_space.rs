@@ -1,7 +1,6 @@
 //! Several stores in memory that share one space by decree: the table of who may do what is made by hand, so that the engine is
 //! tested alone, without membership and sessions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
@@ -56,11 +55,7 @@ impl SharedSpace {
         let mut bytes = || -> [u8; 32] { std::array::from_fn(|_| random.number() as u8) };
         let (space, epoch) = (SpaceId(bytes()), SecretKey::new(bytes()));
         let seeds: Vec<[u8; 32]> = (0..count).map(|_| bytes()).collect();
-        let authority = |number| Authority {
-            rank: if number == 0 { Rank::Admin } else { Rank::Writer },
-            cuts: BTreeMap::new(),
-            closed: false,
-        };
+        let authority = |number| Authority::of(if number == 0 { Rank::Admin } else { Rank::Writer });
         let device = |seed| SeededSigner(SigningKey::from_bytes(seed)).device();
         let table = EffectiveTable {
             devices: seeds.iter().enumerate().map(|(number, seed)| (device(seed), authority(number))).collect(),

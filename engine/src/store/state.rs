@@ -294,7 +294,8 @@ fn encode_table(out: &mut Vec<u8>, table: &EffectiveTable) {
     for (device, authority) in &table.devices {
         out.extend_from_slice(device.as_bytes());
         out.push(authority.rank as u8);
-        out.push(u8::from(authority.closed));
+        // 0 is open; above it, what a device whose logs are closed may still do.
+        out.push(if authority.closed { 1 + authority.now.map_or(0, |now| now as u8) } else { 0 });
         codec::put_varint(out, authority.cuts.len() as u64);
         for (incarnation, cut) in &authority.cuts {
             out.extend_from_slice(incarnation.as_bytes());
@@ -323,12 +324,17 @@ fn decode_table(bytes: &[u8]) -> Result<EffectiveTable, DecodeError> {
     for _ in 0..reader.varint()? {
         let device = DeviceId(reader.array()?);
         let rank = Rank::from_tag(reader.byte()?).ok_or(malformed("an unknown rank"))?;
-        let closed = reader.byte()? != 0;
+        let closed = reader.byte()?;
+        let now = match closed {
+            0 => Some(rank),
+            1 => None,
+            tag => Some(Rank::from_tag(tag - 1).ok_or(malformed("an unknown rank"))?),
+        };
         let mut cuts = BTreeMap::new();
         for _ in 0..reader.varint()? {
             cuts.insert(Incarnation(reader.array()?), Cut { length: reader.varint()?, root: reader.array()? });
         }
-        table.devices.insert(device, Authority { rank, cuts, closed });
+        table.devices.insert(device, Authority { now, rank, cuts, closed: closed > 0 });
     }
     table.control_key = match reader.bytes()? {
         [] => None,

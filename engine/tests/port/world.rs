@@ -53,7 +53,7 @@ pub fn store_of(rank: Rank) -> Store {
     };
     let store = Store::open(Location::Memory, options).unwrap();
     let key = SecretKey::new([9; 32]);
-    let authority = Authority { rank, cuts: Default::default(), closed: false };
+    let authority = Authority::of(rank);
     let table = EffectiveTable {
         devices: [(store.writer().device, authority)].into(),
         control_key: Some(SecretKey::new([8; 32])),

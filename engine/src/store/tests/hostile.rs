@@ -9,7 +9,7 @@ use crate::log::seal::{EntryDraft, Sealer};
 use crate::log::tree::leaf_hash;
 use crate::log::{Frontier, Header, Place, Plane, Prefix, head_message};
 use crate::operation::{Action, FieldOp, Operation, encode_commit};
-use crate::space::{EffectiveTable, Rank, SecretKey};
+use crate::space::{Authority, EffectiveTable, Rank, SecretKey};
 use crate::store::{Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, WriteError};
 use crate::value::Value;
 
@@ -310,7 +310,7 @@ fn relay_table() -> EffectiveTable {
     let mut table = table();
     table.epochs.clear();
     table.write_epoch = None;
-    table.devices.get_mut(&device(2)).unwrap().rank = Rank::Relay;
+    table.devices.insert(device(2), Authority::of(Rank::Relay));
     table
 }
 
@@ -365,7 +365,7 @@ fn a_device_whose_own_commits_wait_for_a_key_does_not_write_over_them() {
     other.write_epoch = Some(key.epoch_id());
     other.epochs = [(key.epoch_id(), key)].into();
     // A change of validity refolds, and the first commit can't be opened any more.
-    other.devices.get_mut(&device(1)).unwrap().rank = Rank::Admin;
+    other.devices.insert(device(1), Authority::of(Rank::Admin));
     replica.store.set_effective(SPACE, other.clone()).unwrap();
     let written = replica.write(|tx| tx.insert("notes", Some("m"), [].into()).map(|_| ()));
     assert!(matches!(written, Err(TransactionError::Write(WriteError::Forbidden { .. }))), "{written:?}");

@@ -1,6 +1,5 @@
 //! Replicas that share a space, with a clock and randomness that a test controls.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -71,11 +70,7 @@ pub(super) fn options(seed: u8, host: Arc<TestHost>, mirror: Option<&Path>) -> O
 /// A table in which devices 1 to 9 are writers, and 1 is the owner.
 pub(super) fn table() -> EffectiveTable {
     let key = SecretKey::new([9; 32]);
-    let authority = |seed| Authority {
-        rank: if seed == 1 { Rank::Owner } else { Rank::Writer },
-        cuts: BTreeMap::new(),
-        closed: false,
-    };
+    let authority = |seed| Authority::of(if seed == 1 { Rank::Owner } else { Rank::Writer });
     EffectiveTable {
         devices: (1..10).map(|seed| (device(seed), authority(seed))).collect(),
         control_key: Some(SecretKey::new([8; 32])),

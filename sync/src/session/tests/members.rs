@@ -247,6 +247,22 @@ fn a_grant_beside_a_rotation_is_repaired() {
 }
 
 #[test]
+fn a_writer_who_became_a_relay_carries_what_it_cannot_read() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
+    let home = ada.home_space();
+    join(&ada, &ben, Rank::Writer);
+    ben.write(home, "note", "from Ben");
+    Pair::new(&ben, &ada).drive();
+    ada.revoke(&home, &ben.identity().unwrap()).unwrap();
+    ada.grant(&home, &ben.card().unwrap(), Rank::Relay).unwrap();
+    ada.write(home, "note", "for readers");
+    Pair::new(&ben, &ada).drive();
+    assert_eq!(ben.vector(&home, Plane::Data).unwrap(), ada.vector(&home, Plane::Data).unwrap());
+    assert_eq!(ben.effective(&home).unwrap().rank(&ben.device()), Some(Rank::Relay));
+    assert_eq!(ben.snapshot().unwrap().report(&home).unwrap().parked, 0, "a relay waits for no key");
+}
+
+#[test]
 fn two_removals_beside_each_other_leave_an_epoch_to_write_with() {
     let people: Vec<Replica> =
         ["Ada", "Ben", "Cid", "Dora"].iter().zip(1..).map(|(name, seed)| Replica::person(seed, name)).collect();
