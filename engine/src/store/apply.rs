@@ -229,7 +229,7 @@ fn judge(
         Err(StreamError::Unknown { .. }) => return Ok(Outcome::Parked),
         Err(error) => return Ok(Outcome::Void(error.to_string())),
     };
-    let reach = generations_within_reach(past_total(space, writer, run) + run.first);
+    let reach = generations_within_reach(past_total(work, space, writer, run) + run.first);
     if let Some(why) = malformed(space, writer, &operations, reach) {
         return Ok(Outcome::Void(why));
     }
@@ -244,10 +244,12 @@ pub(crate) fn is_relay(table: &EffectiveTable, inner: &Inner) -> bool {
     table.rank(&inner.writer.device) == Some(Rank::Relay)
 }
 
-/// Whether all that an entry was written after is applied here.
+/// Whether all that an entry was written after is applied here. What lies beyond a cut counts for nothing and may never
+/// come, so it is not waited for.
 pub(crate) fn is_ready(space: &SpaceState, plane: Plane, header: &Header) -> bool {
     let applied = |writer: &WriterId| space.log(plane, writer).map_or(0, |log| log.applied);
-    header.dependencies.iter().all(|(writer, prefix)| applied(writer) >= prefix.length)
+    let counts = |writer: &WriterId| space.table.data_length(plane, writer);
+    header.dependencies.iter().all(|(writer, prefix)| applied(writer) >= prefix.length.min(counts(writer)))
         && header.control.iter().all(|(writer, prefix)| space.table.control.length(writer) >= prefix.length)
 }
 
@@ -266,12 +268,16 @@ fn wrong_lists(
     for (list, folded, (other, prefix)) in (dependencies.map(|moved| (plane, log.map(|log| &log.past), moved)))
         .chain(control.map(|moved| (Plane::Control, log.map(|log| &log.control), moved)))
     {
-        let slot = space.log(list, other).map(|log| log.slot);
+        let slot = work.state.names.writer_slot(other);
         let before = slot.and_then(|slot| folded?.get(&slot).copied()).unwrap_or(0);
         let is_control_of_data = usize::from(list != plane);
         let before = seen[is_control_of_data].insert(*other, prefix.length).unwrap_or(before);
         if prefix.length <= before {
             return Ok(Some(format!("it repeats or moves back what it saw of {other}")));
+        }
+        if prefix.length > space.table.data_length(list, other) {
+            // Whether it is held here may not matter.
+            continue;
         }
         if applied_root(&work.tables, space, list, other, prefix.length)? != prefix.root {
             return Ok(Some(format!("it was written after another history of {other}")));
@@ -294,15 +300,15 @@ pub(crate) fn lacks_authority(space: &SpaceState, writer: &WriterId, run: &Run) 
     (run.end() > authority.effective_length(writer.incarnation)).then(|| format!("{writer} was removed before"))
 }
 
-/// The sum of the lengths of a commit's vector, its writer's own log not counted.
-fn past_total(space: &SpaceState, writer: &WriterId, run: &Run) -> u64 {
-    let mut past = space.log(Plane::Data, writer).map(|log| log.past.clone()).unwrap_or_default();
-    for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
-        if let Some(log) = space.log(Plane::Data, other) {
-            past.insert(log.slot, prefix.length);
-        }
-    }
-    past.values().sum()
+/// The sum of the lengths of a commit's vector as far as they count, its writer's own log not counted.
+fn past_total(work: &Work<'_>, space: &SpaceState, writer: &WriterId, run: &Run) -> u64 {
+    let past = space.log(Plane::Data, writer).into_iter().flat_map(|log| &log.past);
+    let past = past.filter_map(|(slot, length)| Some((*work.state.names.writer_at(*slot)?, *length)));
+    let mut lengths: BTreeMap<WriterId, u64> = past.collect();
+    let moved = run.headers.iter().flat_map(|header| &header.dependencies);
+    lengths.extend(moved.map(|(other, prefix)| (*other, prefix.length)));
+    // What lies beyond a cut was not checked: it could be any number.
+    lengths.iter().map(|(other, length)| (*length).min(space.table.data_length(Plane::Data, other))).sum()
 }
 
 /// The greatest generation that a commit can name honestly: every operation in its past, and every one of its own, opens

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::apply::{apply_ready, is_relay};
 use super::group::Work;
+use super::names::Names;
 use super::records::document_key;
 use super::state::{self, SpaceState};
 use super::tables::storage;
@@ -39,7 +40,7 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
         state::save_table(&mut work.tables, &space)?;
         work.changed.counters.insert(id);
         work.changed.spaces.insert((id, Plane::Control));
-        if changes_validity(&space, &old) || reads_now(&space, &old, inner) {
+        if changes_validity(&work.state.names, &space, &old) || reads_now(&space, &old, inner) {
             refold(&mut work, &id)?;
         }
         apply_ready(&mut work, &id)?;
@@ -47,8 +48,19 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
     })
 }
 
-/// Whether the new table decides otherwise about any commit that is already applied.
-fn changes_validity(space: &SpaceState, old: &EffectiveTable) -> bool {
+/// Whether the new table decides otherwise about any commit that is already applied, or lets count what such a commit
+/// may have been written after and did not wait for.
+fn changes_validity(names: &Names, space: &SpaceState, old: &EffectiveTable) -> bool {
+    let waits_for_more = space.logs(Plane::Data).values().flat_map(|log| &log.past).any(|(slot, length)| {
+        let of = |table: &EffectiveTable| {
+            let writer = names.writer_at(*slot)?;
+            Some(table.data_length(Plane::Data, writer).min(*length))
+        };
+        of(old) < of(&space.table)
+    });
+    if waits_for_more {
+        return true;
+    }
     space.logs(Plane::Data).iter().any(|(writer, log)| {
         let counts = |table: &EffectiveTable| {
             table

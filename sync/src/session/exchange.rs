@@ -63,19 +63,12 @@ pub(super) fn effective_vector(
 }
 
 fn within_cut(table: &EffectiveTable, plane: Plane, writer: &WriterId, held: Prefix) -> Prefix {
-    let limit = effective_length(table, plane, writer);
+    let limit = table.data_length(plane, writer);
     if held.length <= limit {
         return held;
     }
     let cut = table.devices.get(&writer.device).and_then(|authority| authority.cuts.get(&writer.incarnation));
     Prefix { length: limit, root: cut.map_or([0; 32], |cut| cut.root) }
-}
-
-fn effective_length(table: &EffectiveTable, plane: Plane, writer: &WriterId) -> u64 {
-    match (plane, table.devices.get(&writer.device)) {
-        (Plane::Control, _) | (_, None) => u64::MAX,
-        (Plane::Data, Some(authority)) => authority.effective_length(writer.incarnation),
-    }
 }
 
 impl Sending {
@@ -273,7 +266,7 @@ impl Exchange {
                 ahead += prefix.length.saturating_sub(sending.confirmed(writer));
             }
             for (writer, length) in &sending.theirs {
-                let counts = (*length).min(effective_length(table, plane, writer));
+                let counts = (*length).min(table.data_length(plane, writer));
                 behind += counts.saturating_sub(ours.length(writer));
             }
         }

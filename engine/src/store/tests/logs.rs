@@ -194,6 +194,29 @@ fn a_cut_takes_back_what_lies_beyond_it() {
 }
 
 #[test]
+fn a_commit_does_not_wait_for_what_lies_beyond_a_cut() {
+    let (a, b, c) = (Replica::new(1), Replica::new(2), Replica::new(3));
+    b.insert("n", &[("x", Value::Int(1))]);
+    a.pull(&b);
+    a.insert("m", &[("x", Value::Int(2))]);
+    // Device 2 is removed by someone who held nothing of it, so its log counts for nothing and goes to nobody.
+    let mut cut = table();
+    cut.devices.get_mut(&device(2)).unwrap().closed = true;
+    [&a, &c].iter().for_each(|replica| replica.store.set_effective(SPACE, cut.clone()).unwrap());
+    let outcome = c.store.receive(&batch(&a, 0)).unwrap();
+    assert_eq!((outcome.applied, outcome.parked), (1, 0));
+    assert_eq!(c.field("m", "x"), Some(Value::Int(2)));
+    assert_eq!(c.digest(), a.digest());
+
+    // When the removal turns out to be void, what was written before counts before.
+    c.store.set_effective(SPACE, table()).unwrap();
+    assert!(!c.alive("m"), "it waits again");
+    a.store.set_effective(SPACE, table()).unwrap();
+    converge(&a, &c);
+    assert_eq!(c.field("n", "x"), Some(Value::Int(1)));
+}
+
+#[test]
 fn without_the_key_commits_are_held_but_not_opened() {
     let (a, relay) = (Replica::new(1), Replica::new(2));
     let mut keyless = table();
