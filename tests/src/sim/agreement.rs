@@ -1,7 +1,9 @@
 //! What must hold once nothing has gone wrong for a while: all agree, and fall silent.
 
-use tidewater_engine::id::SpaceId;
-use tidewater_engine::log::{Plane, VersionVector};
+use std::sync::Arc;
+
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::{Plane, Prefix, VersionVector};
 use tidewater_engine::space::{EffectiveTable, Rank};
 use tidewater_engine::store::ReadError;
 use tidewater_sync::Database;
@@ -24,12 +26,22 @@ struct Holding {
     digest: [u8; 32],
 }
 
+/// As much of a log as counts.
+fn within_cut(table: &EffectiveTable, writer: &WriterId, held: Prefix) -> Prefix {
+    let cut = table.devices.get(&writer.device).and_then(|authority| authority.cuts.get(&writer.incarnation));
+    match cut {
+        _ if held.length <= table.data_length(Plane::Data, writer) => held,
+        Some(cut) => Prefix { length: cut.length, root: cut.root },
+        None => Prefix { length: 0, root: [0; 32] },
+    }
+}
+
 impl World {
     /// All members hold the same commits and the same state; what was acknowledged is there or was cut off.
     pub(super) fn check_agreement(&mut self) -> Result<(), Failure> {
         for (space, _) in self.spaces.clone() {
             let Some((best, table)) = self.most_complete(&space) else { continue };
-            let holdings = self.holdings(&space, &table)?;
+            let holdings = self.holdings(&space, best, &table)?;
             let Some(reference) = holdings.iter().find(|holding| holding.replica == best) else { continue };
             for holding in &holdings {
                 self.compare(&space, reference, holding)?;
@@ -50,32 +62,29 @@ impl World {
     }
 
     /// The honest replica that knows most of a space's control plane, and what the space means to it.
-    fn most_complete(&self, space: &SpaceId) -> Option<(usize, std::sync::Arc<EffectiveTable>)> {
+    fn most_complete(&self, space: &SpaceId) -> Option<(usize, Arc<EffectiveTable>)> {
         let tables = self.honest().into_iter().filter_map(|number| {
-            let table = self.replicas[number].database()?.effective(space)?;
+            let database = self.replicas[number].database()?;
             // Whoever was removed is told nothing any more.
-            table.rank(&self.replicas[number].device)?;
-            Some((number, table))
+            self.replicas[number].rank_in(space, database)?;
+            Some((number, database.effective(space)?))
         });
         tables.max_by_key(|(number, table)| (table.control.total(), usize::MAX - number))
     }
 
     /// What every honest member of a space holds of it, as far as it counts.
-    fn holdings(&self, space: &SpaceId, table: &EffectiveTable) -> Result<Vec<Holding>, Failure> {
+    fn holdings(&self, space: &SpaceId, best: usize, table: &EffectiveTable) -> Result<Vec<Holding>, Failure> {
         let mut holdings = Vec::new();
+        let known = self.replicas[best].database().expect("it runs");
         for replica in self.honest() {
-            let device = self.replicas[replica].device;
-            let Some(rank) = table.rank(&device) else { continue };
+            let Some(rank) = self.replicas[replica].rank_in(space, known) else { continue };
             let database = self.replicas[replica].database().expect("it runs");
             if database.effective(space).is_none() {
                 return Err(self.failure(format!("replica {replica} has rank {rank:?} in {space} and not the space")));
             }
             let held = || -> Result<Holding, ReadError> {
                 let data = database.vector(space, Plane::Data)?;
-                let data = data.iter().filter_map(|(writer, prefix)| {
-                    let limit = table.devices.get(&writer.device)?.effective_length(writer.incarnation);
-                    (prefix.length <= limit).then_some((*writer, *prefix))
-                });
+                let data = data.iter().map(|(writer, prefix)| (*writer, within_cut(table, writer, *prefix)));
                 let data = data.filter(|(writer, _)| !self.ledger.is_forked(writer)).collect();
                 let control = database.vector(space, Plane::Control)?;
                 let control = control.iter().filter(|(writer, _)| !self.ledger.is_forked(writer));
@@ -108,13 +117,31 @@ impl World {
             return Ok(());
         }
         if holding.parked != 0 {
-            return Err(self.failure(format!("{} entries of {space} wait at replica {other}", holding.parked)));
+            let waits = self.waiting(space, other);
+            return Err(self.failure(format!("entries of {space} wait at replica {other}: {waits}")));
         }
         let both_read = holding.rank >= Rank::Reader && reference.rank >= Rank::Reader;
         if both_read && holding.digest != reference.digest {
             return differ("the state");
         }
         Ok(())
+    }
+
+    /// Which logs of a space wait at a replica, for people.
+    fn waiting(&self, space: &SpaceId, number: usize) -> String {
+        let Some(database) = self.replicas[number].database() else { return String::new() };
+        let mut waiting = String::new();
+        for plane in [Plane::Control, Plane::Data] {
+            let (Ok(held), Ok(applied)) = (database.vector(space, plane), database.applied(space, plane)) else {
+                continue;
+            };
+            for (writer, prefix) in held.iter().filter(|(writer, prefix)| applied.length(writer) < prefix.length) {
+                let author = self.replicas.iter().position(|replica| replica.device == writer.device);
+                let (from, to) = (applied.length(writer), prefix.length);
+                waiting.push_str(&format!("{plane:?} {from}..{to} of replica {author:?}; "));
+            }
+        }
+        waiting
     }
 
     fn check_acknowledged(
@@ -150,8 +177,9 @@ impl World {
     /// Who has no rank to read has nothing to read with.
     fn check_secrecy(&self, number: usize, database: &Database) -> Result<(), Failure> {
         for (space, _) in &self.spaces {
-            let Some((_, table)) = self.most_complete(space) else { continue };
-            let rank = table.rank(&self.replicas[number].device);
+            let Some((best, table)) = self.most_complete(space) else { continue };
+            let known = self.replicas[best].database().expect("it runs");
+            let rank = self.replicas[number].rank_in(space, known);
             let Some(own) = database.effective(space) else { continue };
             let holds = table.write_epoch.is_some_and(|epoch| own.epochs.contains_key(&epoch));
             if rank < Some(Rank::Reader) && holds {

@@ -1,13 +1,10 @@
 //! How the world begins: the first replica founds the space, the others join with tickets.
 
-use tidewater_engine::schema::Schema;
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::Durability;
 
 use super::Failure;
 use super::replica::Replica;
 use super::world::{World, mix};
-use crate::edits::SCHEMA;
 
 /// How long a ticket is valid, in milliseconds.
 const TICKET_MS: i64 = 3_600_000;
@@ -23,14 +20,10 @@ impl World {
     pub(super) fn be_born(&mut self) -> Result<(), Failure> {
         let faults = std::mem::take(&mut self.faults);
         let founder = self.create(Some("founder"), true)?;
-        let database = self.replicas[founder].database().expect("just made").clone();
-        let space = database.home().ok_or_else(|| self.failure("a database without home"))?;
+        let home = self.replicas[founder].database().and_then(|database| database.home());
+        let space = home.ok_or_else(|| self.failure("a database without home"))?;
         self.spaces.push((space, founder));
-        let schema = Schema::from_json(SCHEMA.as_bytes()).expect("a schema");
-        let declared =
-            database.transaction(Durability::Local, |transaction| transaction.set_schema("declared", &schema));
-        declared.map_err(|error| self.failure(format!("the first schema: {error}")))?;
-        self.settle(founder)?;
+        self.declare_first(founder, space)?;
         for number in 1..self.settings.replicas {
             let hostile = self.settings.hostile && number + 1 == self.settings.replicas;
             if self.chance.one_in(3) && !hostile {
@@ -94,7 +87,6 @@ impl World {
 
     fn is_member(&self, number: usize) -> bool {
         let replica = &self.replicas[number];
-        let table = replica.database().and_then(|database| database.effective(&self.spaces[0].0));
-        table.is_some_and(|table| table.rank(&replica.device).is_some())
+        replica.database().is_some_and(|database| replica.rank_in(&self.spaces[0].0, database).is_some())
     }
 }

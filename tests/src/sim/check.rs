@@ -4,7 +4,8 @@ use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Plane, Prefix, VersionVector};
 use tidewater_engine::query::Query;
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::{ReadError, Store};
+use tidewater_engine::store::ReadError;
+use tidewater_sync::Database;
 
 use super::Failure;
 use super::work::counter;
@@ -65,7 +66,7 @@ impl World {
     }
 
     /// A log only grows, and has one root at every length, everywhere and for ever.
-    fn look_at(&mut self, number: usize, database: &Store, space: SpaceId) -> Result<(), Failure> {
+    fn look_at(&mut self, number: usize, database: &Database, space: SpaceId) -> Result<(), Failure> {
         for plane in [Plane::Control, Plane::Data] {
             let vector = match database.vector(&space, plane) {
                 Ok(vector) => vector,
@@ -110,9 +111,8 @@ impl World {
     }
 
     /// Equal commits give equal states, on whatever device and whenever.
-    fn check_digest(&mut self, number: usize, database: &Store, space: SpaceId) -> Result<(), Failure> {
-        let reads = database.effective(&space).and_then(|table| table.rank(&self.replicas[number].device));
-        if reads < Some(Rank::Reader) {
+    fn check_digest(&mut self, number: usize, database: &Database, space: SpaceId) -> Result<(), Failure> {
+        if self.replicas[number].rank_in(&space, database) < Some(Rank::Reader) {
             return Ok(());
         }
         let state = || -> Result<_, ReadError> {

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidewater_engine::host::Host;
 use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::space::Rank;
 use tidewater_engine::store::{Change, ChangeGuard, Location};
-use tidewater_sync::{CreateOptions, Database, DatabaseError, IdentityId, OpenOptions};
+use tidewater_sync::{CreateOptions, Database, DatabaseError, IdentityId, Member, OpenOptions};
 
 use super::follow::Follower;
 use super::model::Model;
@@ -97,6 +98,13 @@ impl Replica {
 
     pub(super) fn now_ms(&self) -> i64 {
         self.host.now_ms()
+    }
+
+    /// The rank that it has in a space now, as some database knows it.
+    pub(super) fn rank_in(&self, space: &SpaceId, database: &Database) -> Option<Rank> {
+        let members = database.members(space).ok()?;
+        let acts = |member: &&Member| member.devices.iter().any(|one| one.device == self.device);
+        members.iter().filter(acts).map(|member| member.rank).max()
     }
 
     /// Whether it takes part in a space now, as far as it knows itself.

@@ -32,6 +32,7 @@ impl World {
                 let made = database.new_space("further");
                 if let Ok(space) = &made {
                     self.spaces.push((*space, number));
+                    self.declare_first(number, *space)?;
                 }
                 ("makes a space".to_owned(), made.map(drop))
             }

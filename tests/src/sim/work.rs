@@ -232,9 +232,19 @@ impl World {
     /// What a device reads of the document of a write is what the plain maps say.
     fn check_read(&mut self, number: usize, space: SpaceId, write: &Write) -> Result<(), Failure> {
         let Some(database) = self.replicas[number].healthy() else { return Ok(()) };
-        let read = database.snapshot().and_then(|snapshot| snapshot.get(Some(&space), write.collection, write.id));
-        let read = read.map_err(|error| self.failure(format!("a read of replica {number}: {error}")))?;
+        let look = || {
+            let snapshot = database.snapshot()?;
+            let declared = snapshot.schema(&space, "declared")?.is_some();
+            Ok((declared, snapshot.get(Some(&space), write.collection, write.id)?))
+        };
+        let read: Result<_, ReadError> = look();
+        let (declared, read) = read.map_err(|error| self.failure(format!("a read of replica {number}: {error}")))?;
         let Some(running) = &mut self.replicas[number].running else { return Ok(()) };
+        if !declared {
+            // Before the schema comes, fields have any kind.
+            running.model.forget(&space);
+            return Ok(());
+        }
         let fields = read.map(|document| document.fields);
         let checked = running.model.check(space, write.collection, write.id, fields);
         checked.map_err(|why| self.failure(format!("replica {number}: {why}")))
@@ -270,12 +280,23 @@ impl World {
         self.check_witnesses(number)
     }
 
+    /// A new space gets its schema from who made it.
+    pub(super) fn declare_first(&mut self, number: usize, space: SpaceId) -> Result<(), Failure> {
+        let schema = Schema::from_json(SCHEMAS[0].as_bytes()).expect("a schema");
+        self.transact(
+            number,
+            space,
+            Durability::Local,
+            |transaction| Ok(transaction.set_schema("declared", &schema)?),
+        )?;
+        Ok(())
+    }
+
     fn change_schema(&mut self, number: usize, random: &mut Random) -> Result<(), Failure> {
         let Some(space) = self.some_space(number, random) else { return Ok(()) };
         let schema = Schema::from_json(random.pick(&SCHEMAS).as_bytes()).expect("a schema");
         let outcome = self.transact(number, space, Durability::Local, |transaction| {
-            transaction.set_schema("declared", &schema)?;
-            Ok(())
+            Ok(transaction.set_schema("declared", &schema)?)
         })?;
         self.tell(&format!("{number} {outcome} a schema"));
         Ok(())
