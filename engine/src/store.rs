@@ -161,7 +161,12 @@ impl Store {
 
     /// Writes or removes local records, all or nothing, durably.
     pub fn set_local(&self, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
-        spaces::set_local(&self.inner, records)
+        self.set_local_as(Durability::Local, records)
+    }
+
+    /// [`Store::set_local`], as durable as `durability` says.
+    pub fn set_local_as(&self, durability: Durability, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+        spaces::set_local(&self.inner, durability, records)
     }
 
     /// Local records whose name starts with `prefix`, by name.

@@ -237,7 +237,7 @@ impl Session {
 
     fn handle_proof(&mut self, message: Message) -> Result<(), SessionError> {
         let Message::Proof(proof) = message else { return Err(unexpected("instead of a proof")) };
-        let genesis = self.channel()?.check(&self.config.remote, &proof)?;
+        let genesis = self.channel()?.check(&self.config.remote, &proof, &self.database)?;
         self.peer = genesis.map(|genesis| genesis.id());
         self.event(SessionEvent::Ready { identity: self.peer });
         match self.config.purpose.clone() {

@@ -10,13 +10,13 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// The largest entry, header and body together, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 256 * 1024;
 /// The smallest body, in bytes: a sealed empty chunk.
-pub const BODY_BYTES_MIN: usize = 19;
+pub const BODY_BYTES_MIN: usize = 17;
 /// The largest body, in bytes: a sealed chunk of [`CHUNK_BYTES_MAX`](super::seal::CHUNK_BYTES_MAX) that does not compress.
 pub const BODY_BYTES_MAX: usize = 200_720;
 /// The most logs that one list of one entry names.
 pub const MOVED_LOGS_MAX: usize = 256;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const SUITE: u8 = 1;
 const FIRST: u8 = 1;
 const LAST: u8 = 2;
@@ -26,7 +26,8 @@ const SALT_AT: usize = 1 + 1 + 1 + 8 + EpochId::BYTES;
 const TAIL_BYTES: usize = 4 + 32;
 /// A header with empty lists.
 const BARE_BYTES: usize = SALT_AT + SALT_BYTES + 2 + TAIL_BYTES;
-pub(super) const SALT_BYTES: usize = 16;
+/// How many bytes a salt has.
+pub const SALT_BYTES: usize = 8;
 
 /// Where an entry stands. It enters the leaf hash and the sealing, so an entry counts and opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +76,7 @@ pub struct Header {
     /// Names the key that opens the body.
     pub epoch: EpochId,
     /// Makes the body's key and nonce unique.
-    pub salt: [u8; 16],
+    pub salt: [u8; SALT_BYTES],
     /// The other logs of the same plane that moved.
     pub dependencies: Moved,
     /// The control logs that moved; empty on the control plane.
@@ -150,7 +151,7 @@ impl Header {
         let mut reader = Reader::new(bytes);
         let [version, suite, flags] = reader.array::<3>()?;
         if version != VERSION {
-            return Err(if version == 0 { malformed("version 0") } else { HeaderError::Newer { version } });
+            return Err(if version < VERSION { malformed("an old version") } else { HeaderError::Newer { version } });
         }
         if suite != SUITE {
             return Err(if suite == 0 { malformed("suite 0") } else { HeaderError::Newer { version: suite } });

@@ -208,7 +208,7 @@ fn fits(moved: &Moved) -> bool {
         && moved.is_sorted_by(|(one, _), (next, _)| one < next)
 }
 
-/// With good randomness unpredictable; without, the same only for an entry that is the same in every byte.
+/// With good randomness unpredictable; without, another one for every other entry of a place, but for a chance of 2^-64.
 fn salt(place: &Place, key: &SecretKey, random: &[u8; 16], unsalted: &[u8], frame: &[u8]) -> [u8; SALT_BYTES] {
     let mut hasher = blake3::Hasher::new_derive_key(SALT_CONTEXT);
     hasher.update(key.expose()).update(random).update(&place.to_bytes()).update(unsalted).update(frame);

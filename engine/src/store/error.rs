@@ -45,6 +45,18 @@ pub enum OpenError {
         /// The newest version this software reads.
         supported: u32,
     },
+    /// The file was written before the first release, in a format that is no longer read. It was not touched.
+    #[error(
+        "{path}: format version {found} is no longer read, only {supported}; export it with the software that wrote it, and import that"
+    )]
+    Older {
+        /// The path.
+        path: String,
+        /// The file's version.
+        found: u32,
+        /// The version this software reads.
+        supported: u32,
+    },
     /// The file is damaged beyond opening.
     #[error("{path}: damaged: {why}; restore a backup, or join again from another device")]
     Damaged {

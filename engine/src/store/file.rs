@@ -15,8 +15,8 @@ use super::tables::{CHECK_BYTES, ReadTables, Tables, WriteTables, name};
 use super::{Inner, OpenError, Published, ReadError, Store, schemas, state};
 use crate::id::{DatabaseId, Incarnation, SpaceId, WriterId};
 
-/// The version of the file format that this software writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the file format that this software writes, and the only one that it reads.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The first bytes of every redb file.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -102,24 +102,33 @@ fn open_file(path: &Path, shown: &str, options: &Options) -> Result<File, OpenEr
     Ok(file)
 }
 
-/// Refuses, without touching it, a redb file of another program, and one that newer software wrote. When that can't be told
+/// Refuses, without touching it, a redb file of another program, and one of another format version. When that can't be told
 /// without a repair, the open that follows finds out.
 fn refuse_by_a_look(path: &Path, shown: &str) -> Result<(), OpenError> {
     let Ok(opened) = contained(|| redb::ReadOnlyDatabase::open(path)) else { return Ok(()) };
     is_ours(&opened).map_err(|why| OpenError::Foreign { path: shown.to_owned(), why })?;
-    match newer_version(&opened) {
-        Some(found) => Err(OpenError::Newer { path: shown.to_owned(), found, supported: FORMAT_VERSION }),
+    match other_version(&opened) {
+        Some(found) => Err(unsupported(shown, found)),
         None => Ok(()),
     }
 }
 
-/// The format version of a file, when it is newer than this software's.
-fn newer_version(redb: &impl ReadableDatabase) -> Option<u32> {
+/// The format version of a file, when it is not this software's.
+fn other_version(redb: &impl ReadableDatabase) -> Option<u32> {
     let transaction = redb.begin_read().ok()?;
     let meta = transaction.open_table(name::meta.definition).ok()?;
     let row = meta.get(FORMAT_KEY).ok()??;
     let version = row.value().get(..4)?.try_into().ok().map(u32::from_be_bytes)?;
-    (row.value().len() == 4 + CHECK_BYTES && version > FORMAT_VERSION).then_some(version)
+    (row.value().len() == 4 + CHECK_BYTES && version != FORMAT_VERSION).then_some(version)
+}
+
+fn unsupported(path: &str, found: u32) -> OpenError {
+    let (path, supported) = (path.to_owned(), FORMAT_VERSION);
+    if found > supported {
+        OpenError::Newer { path, found, supported }
+    } else {
+        OpenError::Older { path, found, supported }
+    }
 }
 
 fn refused(error: DatabaseError, path: &str, file: Option<&PathBuf>) -> OpenError {
@@ -215,8 +224,8 @@ fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: O
             }
             Some(version) => {
                 let found = version.try_into().map(u32::from_be_bytes).map_err(|_| foreign("no format version"))?;
-                if found > FORMAT_VERSION {
-                    return Err(OpenError::Newer { path: path.to_owned(), found, supported: FORMAT_VERSION });
+                if found != FORMAT_VERSION {
+                    return Err(unsupported(path, found));
                 }
             }
         }

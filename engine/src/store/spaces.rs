@@ -8,7 +8,7 @@ use super::names::Names;
 use super::records::document_key;
 use super::state::{self, SpaceState};
 use super::tables::storage;
-use super::{Inner, ReadError, WriteError};
+use super::{Durability, Inner, ReadError, WriteError};
 use crate::id::SpaceId;
 use crate::log::Plane;
 use crate::space::EffectiveTable;
@@ -131,8 +131,12 @@ pub(crate) fn locals(inner: &Inner, prefix: &str) -> Result<Vec<(String, Vec<u8>
     .collect()
 }
 
-pub(crate) fn set_local(inner: &Inner, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
-    inner.write(true, |mut work| {
+pub(crate) fn set_local(
+    inner: &Inner,
+    durability: Durability,
+    records: &[(&str, Option<&[u8]>)],
+) -> Result<(), WriteError> {
+    inner.write(durability == Durability::Local, |mut work| {
         *work.dirty = true;
         for (name, record) in records {
             match record {

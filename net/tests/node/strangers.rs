@@ -99,9 +99,10 @@ async fn a_peer_that_sends_garbage_is_cut_off_and_nobody_else() {
         let stranger = world.person("eve");
         let transport = world.transport(&stranger);
         let mut events = at_laptop.events();
-        let too_long = u32::MAX.to_be_bytes().to_vec();
-        let no_hello = [&4u32.to_be_bytes()[..], b"eggs"].concat();
-        for garbage in [too_long, no_hello, b"GET / HTTP/1.1\r\n\r\n".to_vec()] {
+        let no_hello = b"\x04eggs".to_vec();
+        // Its first letter announces 71 bytes.
+        let http = format!("GET /{} HTTP/1.1\r\n\r\n", "index".repeat(20)).into_bytes();
+        for garbage in [vec![0xff; 4], no_hello, http] {
             let connection = transport.dial(&at_laptop.listen_addresses()[0], None).await.unwrap();
             let mut stream = connection.open().await.unwrap();
             stream.writer.write_all(&garbage).await.unwrap();
@@ -130,7 +131,7 @@ async fn a_peer_that_stops_in_the_middle_of_a_frame_is_let_go() {
         let mut events = at_ada.events();
         let connection = world.transport(&eve).dial(&at_ada.listen_addresses()[0], None).await.unwrap();
         let mut stream = connection.open().await.unwrap();
-        stream.writer.write_all(&[0, 0, 1, 0, 7]).await.unwrap();
+        stream.writer.write_all(&[0x80, 2, 7]).await.unwrap();
         stream.writer.shutdown().await.unwrap();
         let why = ended(&mut events, eve.device()).await;
         assert_eq!(why, Ending::Frames(FrameError::Truncated));

@@ -62,7 +62,10 @@ impl From<OpenError> for Failure {
         let code = match &error {
             OpenError::NotFound { .. } => Code::NotFound,
             OpenError::Locked { .. } => Code::InUse,
-            OpenError::Foreign { .. } | OpenError::Newer { .. } | OpenError::Damaged { .. } => Code::Damaged,
+            OpenError::Foreign { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Older { .. }
+            | OpenError::Damaged { .. } => Code::Damaged,
             _ => Code::Failed,
         };
         Self::new(code, error)

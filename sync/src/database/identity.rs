@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::records::{self, IdentityRecord};
 use super::{Database, SpaceError, lock};
 use crate::codec::Codec;
-use crate::identity::{Certificate, IdentityCard, IdentityId, IdentitySecrets, possession_of};
+use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, possession_of};
 use crate::keys::SealedNote;
 
 /// Checks the length of a person's name.
@@ -18,6 +18,16 @@ pub(super) fn check_name(name: &str) -> Result<(), SpaceError> {
 }
 
 impl Database {
+    /// Whether the certificate is one that this database has verified before, because a space of it names the device. False
+    /// says nothing.
+    pub(crate) fn has_verified(&self, genesis: &IdentityGenesis, certificate: &Certificate) -> bool {
+        let identity = genesis.id();
+        lock(&self.inner.spaces).values().any(|state| {
+            let member = state.membership.identities.get(&identity);
+            member.and_then(|member| member.devices.get(&certificate.device)) == Some(certificate)
+        })
+    }
+
     /// Makes an identity for a database that has none. `name` has 1 to 200 bytes.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Other devices: how to reach them, and how far the exchange with each has come.
 
 use tidewater_engine::id::DeviceId;
+use tidewater_engine::store::Durability;
 
 use super::records::{self, PeerEntry};
 use super::{Database, PeerRecord, SpaceError, lock};
@@ -34,7 +35,7 @@ impl Database {
     /// # Errors
     /// [`SpaceError::Write`].
     pub fn remember_peer(&self, device: &DeviceId, addresses: &[String]) -> Result<(), SpaceError> {
-        self.update_entry(device, |entry| {
+        self.update_entry(device, Durability::Local, |entry| {
             let mut merged: Vec<String> = Vec::new();
             for address in addresses.iter().chain(&entry.addresses) {
                 let fits = address.len() <= Ticket::MAX_ADDRESS_BYTES && merged.len() < MAX_PEER_ADDRESSES;
@@ -56,21 +57,30 @@ impl Database {
         Ok(())
     }
 
-    /// Notes that a session with a device was ready.
+    /// Notes that a session with a device was ready. A crash soon after may forget it again: it is not worth waiting for.
     pub(crate) fn saw_peer(&self, device: &DeviceId, identity: Option<IdentityId>) -> Result<(), SpaceError> {
         let now_ms = self.inner.host.now_ms();
-        self.update_entry(device, |entry| {
+        self.update_entry(device, Durability::Buffered, |entry| {
             entry.identity = identity.or(entry.identity);
             entry.seen_ms = Some(now_ms);
         })
     }
 
-    fn update_entry(&self, device: &DeviceId, change: impl FnOnce(&mut PeerEntry)) -> Result<(), SpaceError> {
+    fn update_entry(
+        &self,
+        device: &DeviceId,
+        durability: Durability,
+        change: impl FnOnce(&mut PeerEntry),
+    ) -> Result<(), SpaceError> {
         let _control = self.control();
         let name = records::peer(device);
-        let mut entry: PeerEntry = records::read(&self.inner.store, &name)?.unwrap_or_default();
+        let known: Option<PeerEntry> = records::read(&self.inner.store, &name)?;
+        let mut entry = known.clone().unwrap_or_default();
         change(&mut entry);
-        Ok(self.inner.store.set_local(&[(&name, Some(&entry.to_bytes()))])?)
+        if known.as_ref() == Some(&entry) {
+            return Ok(());
+        }
+        Ok(self.inner.store.set_local_as(durability, &[(&name, Some(&entry.to_bytes()))])?)
     }
 
     /// Notes in the status that a peer could not be reached, or that talking to it failed.

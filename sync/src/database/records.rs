@@ -190,7 +190,7 @@ impl Codec for InviteRecord {
 }
 
 /// What is known about a device.
-#[derive(Default)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub(super) struct PeerEntry {
     pub(super) identity: Option<IdentityId>,
     pub(super) addresses: Vec<String>,

@@ -71,7 +71,12 @@ impl Channel {
     }
 
     /// Checks the other side's proof; gives the genesis of its identity.
-    pub(super) fn check(&self, remote: &DeviceId, proof: &Proof) -> Result<Option<IdentityGenesis>, SessionError> {
+    pub(super) fn check(
+        &self,
+        remote: &DeviceId,
+        proof: &Proof,
+        database: &Database,
+    ) -> Result<Option<IdentityGenesis>, SessionError> {
         let theirs = match self.role {
             Role::Dialer => Role::Acceptor,
             Role::Acceptor => Role::Dialer,
@@ -80,7 +85,8 @@ impl Channel {
             return Err(SessionError::Unproven { why: "the device's signature doesn't fit this channel" });
         }
         let Some((genesis, certificate)) = &proof.identity else { return Ok(None) };
-        if certificate.device != *remote || !certificate.verify(genesis) {
+        let genuine = || database.has_verified(genesis, certificate) || certificate.verify(genesis);
+        if certificate.device != *remote || !genuine() {
             return Err(SessionError::Unproven { why: "the identity didn't certify the device" });
         }
         Ok(Some(*genesis))

@@ -284,7 +284,7 @@ impl Session {
         }
         received.taken.insert((batch.space, batch.plane));
         if outcome.stored > 0 {
-            received.news.insert(batch.space);
+            received.news.entry(batch.space).or_default().push(outcome.stored);
         }
     }
 
@@ -301,10 +301,14 @@ impl Session {
         let spaces: BTreeSet<SpaceId> = received.taken.iter().map(|(space, _)| *space).collect();
         for space in spaces {
             let in_sync = self.update_status(&space)?;
-            if let Some(exchange) = self.exchanges.get(&space).filter(|_| received.news.contains(&space)) {
-                let received = exchange.status.received_entries;
-                let expected = received + exchange.status.behind_entries;
-                self.event(SessionEvent::Progress { space, received, expected });
+            let news = received.news.get(&space).map_or(&[][..], Vec::as_slice);
+            if let Some(status) = self.exchanges.get(&space).map(|exchange| exchange.status) {
+                let expected = status.received_entries + status.behind_entries;
+                let mut received = status.received_entries - news.iter().sum::<u64>();
+                for stored in news {
+                    received += stored;
+                    self.event(SessionEvent::Progress { space, received, expected });
+                }
             }
             if in_sync {
                 self.event(SessionEvent::InSync { space });
@@ -319,8 +323,8 @@ impl Session {
 struct Received {
     /// Where batches were taken.
     taken: BTreeSet<(SpaceId, Plane)>,
-    /// Where they brought something new.
-    news: BTreeSet<SpaceId>,
+    /// How many entries each brought that were new.
+    news: BTreeMap<SpaceId, Vec<u64>>,
     /// Where the sender assumed more than is held.
     gaps: BTreeSet<SpaceId>,
 }

@@ -19,7 +19,7 @@ fn header(part: &Part<'_>) -> Header {
         first: part.first,
         last: part.last,
         epoch: EpochId([1; 32]),
-        salt: [0; 16],
+        salt: [0; 8],
         dependencies: part.dependencies.clone(),
         control: part.control.clone(),
         body_length: 19 + part.chunk.len() as u32,

@@ -160,10 +160,20 @@ fn padding_follows_padme() {
     }
 }
 
-fn frame(method: u8, raw_length: u64, payload: &[u8]) -> Vec<u8> {
-    let mut out = vec![method];
-    put_varint(&mut out, raw_length);
-    put_varint(&mut out, payload.len() as u64);
+fn stored(payload: &[u8]) -> Vec<u8> {
+    padded(payload.len() as u64 * 2, &[], payload)
+}
+
+fn compressed(raw_length: u64, payload: &[u8]) -> Vec<u8> {
+    let mut length = Vec::new();
+    put_varint(&mut length, payload.len() as u64);
+    padded(raw_length * 2 + 1, &length, payload)
+}
+
+fn padded(first: u64, length: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_varint(&mut out, first);
+    out.extend_from_slice(length);
     out.extend_from_slice(payload);
     out.resize(padme(out.len()), 0);
     out
@@ -175,51 +185,53 @@ fn unpack(frame: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 #[test]
 fn frames_have_one_spelling() {
-    assert_eq!(unpack(&frame(0, 9, b"document!")), Ok(b"document!".to_vec()));
-    let mut longer = frame(0, 9, b"document!");
+    assert_eq!(unpack(&stored(b"document!")), Ok(b"document!".to_vec()));
+    let mut longer = stored(b"document!");
     longer.push(0);
     assert_eq!(unpack(&longer), Err("the padding's length"));
-    let mut unpadded = frame(0, 6, b"needs1");
-    unpadded.truncate(9);
+    let mut unpadded = stored(b"needs one");
+    unpadded.extend_from_slice(b"two");
     assert_eq!(unpack(&unpadded), Err("the padding's length"));
-    let mut marked = frame(0, 6, b"needs1");
+    let mut marked = stored(b"needs 1 more");
+    assert_eq!((marked.len(), marked.last()), (14, Some(&0)), "a byte of padding");
     *marked.last_mut().unwrap() = 1;
     assert_eq!(unpack(&marked), Err("the padding's bytes"));
-    assert_eq!(unpack(&frame(0, 10, b"document!")), Err("the method"));
-    assert_eq!(unpack(&frame(2, 9, b"document!")), Err("the method"));
-    assert_eq!(unpack(&frame(1, 9, b"document!")), Err("the method"));
-    assert_eq!(unpack(&frame(0, 8, b"document!")), Err("the chunk's length"));
-    assert_eq!(unpack(&frame(0, CHUNK_BYTES_MAX as u64 + 1, b"")), Err("the chunk's length"));
-    assert_eq!(unpack(&[0, 0x80, 0, 0]), Err("the frame is cut short"));
-    assert_eq!(unpack(&[]), Err("the frame is cut short"));
+    for raw_length in [0, 8, 9] {
+        assert_eq!(unpack(&compressed(raw_length, b"document!")), Err("a payload that is not shorter"));
+    }
+    assert_eq!(unpack(&padded(2 * (CHUNK_BYTES_MAX as u64 + 1), &[], b"")), Err("the chunk's length"));
+    assert_eq!(unpack(&compressed(CHUNK_BYTES_MAX as u64 + 1, b"")), Err("the chunk's length"));
+    for cut_short in [&[][..], &[0x80], &[0x80, 0], &[6, 1, 2], &[7], &[7, 2, 1]] {
+        assert_eq!(unpack(cut_short), Err("the frame is cut short"), "{cut_short:?}");
+    }
 }
 
 #[test]
 fn an_inflate_bomb_and_other_zstd_frames_are_refused() {
     let plain = zstd::bulk::compress(&[7; 1000], ZSTD_LEVEL).unwrap();
-    assert_eq!(unpack(&frame(1, 1000, &plain)), Ok(vec![7; 1000]));
+    assert_eq!(unpack(&compressed(1000, &plain)), Ok(vec![7; 1000]));
     let header = Err("the compressed payload's header");
-    assert_eq!(unpack(&frame(1, 999, &plain)), header);
-    assert_eq!(unpack(&frame(1, 1001, &plain)), header);
+    assert_eq!(unpack(&compressed(999, &plain)), header);
+    assert_eq!(unpack(&compressed(1001, &plain)), header);
     // A gigabyte of zeros that calls itself small: nothing beyond the announced length is ever written.
     let bomb = zstd::bulk::compress(&vec![0; 64 << 20], ZSTD_LEVEL).unwrap();
     assert!(bomb.len() < CHUNK_BYTES_MAX);
-    assert_eq!(unpack(&frame(1, CHUNK_BYTES_MAX as u64, &bomb)), header);
+    assert_eq!(unpack(&compressed(CHUNK_BYTES_MAX as u64, &bomb)), header);
     // Blocks of 1000 bytes under a header that announces 40: descriptor 0x20 has one byte of content size.
     let mut lying = zstd::bulk::compress(&[7; 200], ZSTD_LEVEL).unwrap();
     assert_eq!(lying[4..6], [0x20, 200]);
     lying[5] = 40;
-    assert_eq!(unpack(&frame(1, 40, &lying)), Err("the compressed payload"));
+    assert_eq!(unpack(&compressed(40, &lying)), Err("the compressed payload"));
     let twice = [plain.as_slice(), plain.as_slice()].concat();
-    assert_eq!(unpack(&frame(1, 1000, &twice)), header);
+    assert_eq!(unpack(&compressed(1000, &twice)), header);
     let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0][..], &plain].concat();
-    assert_eq!(unpack(&frame(1, 1000, &skippable)), header);
+    assert_eq!(unpack(&compressed(1000, &skippable)), header);
     let mut checksummed = zstd::bulk::Compressor::new(ZSTD_LEVEL).unwrap();
     checksummed.set_parameter(zstd_safe::CParameter::ChecksumFlag(true)).unwrap();
-    assert_eq!(unpack(&frame(1, 1000, &checksummed.compress(&[7; 1000]).unwrap())), header);
+    assert_eq!(unpack(&compressed(1000, &checksummed.compress(&[7; 1000]).unwrap())), header);
     // A streamed frame announces a window and no content size.
     let streamed = zstd::stream::encode_all(&[7; 1000][..], ZSTD_LEVEL).unwrap();
-    assert_eq!(unpack(&frame(1, 1000, &streamed)), header);
+    assert_eq!(unpack(&compressed(1000, &streamed)), header);
 }
 
 #[test]
@@ -231,8 +243,8 @@ fn mutated_frames_never_panic_and_never_exceed_the_limit() {
         (state >> 33) as usize
     };
     let text: Vec<u8> = (0..2000).map(|number: u32| b'a' + (number % 7 * number % 11) as u8).collect();
-    let compressed = zstd::bulk::compress(&text, ZSTD_LEVEL).unwrap();
-    let samples = [frame(0, 9, b"document!"), frame(1, text.len() as u64, &compressed)];
+    let packed = zstd::bulk::compress(&text, ZSTD_LEVEL).unwrap();
+    let samples = [stored(b"document!"), compressed(text.len() as u64, &packed)];
     let mut unpacker = Unpacker::default();
     for round in 0..20_000 {
         let mut bytes = samples[round % 2].clone();

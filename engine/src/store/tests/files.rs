@@ -91,22 +91,27 @@ fn a_file_in_use_names_who_uses_it() {
 }
 
 #[test]
-fn a_newer_file_is_refused_untouched() {
+fn a_file_of_another_format_version_is_refused_untouched() {
     use super::super::tables::{WriteTables, name};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tide");
     drop(at(1, &path, folder.path()));
-    let redb = redb::Database::open(&path).unwrap();
-    let transaction = redb.begin_write().unwrap();
-    let mut tables = WriteTables::open(&transaction).unwrap();
-    tables.meta.insert(b"format", &99u32.to_be_bytes()).unwrap();
-    drop(tables);
-    transaction.commit().unwrap();
-    drop(redb);
-    let before = std::fs::read(&path).unwrap();
-    let error = refusal(&path, false);
-    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error:?}");
-    assert!(std::fs::read(&path).unwrap() == before);
+    for version in [1u32, 99] {
+        let redb = redb::Database::open(&path).unwrap();
+        let transaction = redb.begin_write().unwrap();
+        let mut tables = WriteTables::open(&transaction).unwrap();
+        tables.meta.insert(b"format", &version.to_be_bytes()).unwrap();
+        drop(tables);
+        transaction.commit().unwrap();
+        drop(redb);
+        let before = std::fs::read(&path).unwrap();
+        match refusal(&path, false) {
+            OpenError::Older { found: 1, .. } if version == 1 => {}
+            OpenError::Newer { found: 99, .. } if version == 99 => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(std::fs::read(&path).unwrap() == before);
+    }
     assert_eq!(name::meta.name, "meta");
 }
 

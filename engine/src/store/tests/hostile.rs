@@ -61,7 +61,7 @@ impl Author {
             first: true,
             last: true,
             epoch: SecretKey::new([9; 32]).epoch_id(),
-            salt: [0; 16],
+            salt: [0; 8],
             dependencies,
             control: Moved::new(),
             body_length: bytes as u32,
@@ -159,10 +159,10 @@ fn an_entry_of_newer_software_is_nobodys_fault() {
         author.commit(true, true, Moved::new(), &set("n", 1));
         let mut entry = author.entries.remove(0);
         author.frontier = Frontier::default();
-        entry.header[at] = 2;
+        entry.header[at] = 9;
         author.push(entry.header, entry.body);
         let refused = replica.store.receive(&author.batch(0));
-        assert!(matches!(refused, Err(ReceiveError::Newer { version: 2, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(ReceiveError::Newer { version: 9, .. })), "{refused:?}");
     }
 }
 

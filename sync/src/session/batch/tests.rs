@@ -36,7 +36,7 @@ fn header(timestamp_ms: i64) -> Header {
         first: true,
         last: true,
         epoch: EpochId([3; 32]),
-        salt: [4; 16],
+        salt: [4; 8],
         dependencies: Moved::new(),
         control: Moved::new(),
         body_length: 0,
@@ -145,11 +145,7 @@ fn a_live_entry_costs_its_signature_its_salt_its_body_and_six_bytes() {
     let next = part(log(1), 1, vec![entry(&header(1_700_000_005_000), &[5; 36])]);
     let (read, bytes) = wire.pass(&next).unwrap();
     assert_eq!(read, next);
-    assert_eq!(
-        bytes,
-        1 + 64 + 1 + 2 + 16 + 1 + 36,
-        "log and flags, signature, shape, time, salt, body with its length"
-    );
+    assert_eq!(bytes, 1 + 64 + 1 + 2 + 8 + 1 + 36, "log and flags, signature, shape, time, salt, body with its length");
 
     // In answer to an entry of a log that both hold: three bytes more, once that log has a number.
     let answers = |at, length| {
@@ -170,7 +166,7 @@ fn read(numbers: &mut Numbers, bytes: &[u8]) -> Result<BatchPart, String> {
 
 /// An entry with an epoch, a salt and a body of one byte; `shape` is added, `lists` go before the body.
 fn plain(shape: u8, lists: &[u8]) -> Vec<u8> {
-    [&[FIRST | LAST | EPOCH | shape, 0][..], &[3; 32], &[4; 16], lists, &[1, 5]].concat()
+    [&[FIRST | LAST | EPOCH | shape, 0][..], &[3; 32], &[4; 8], lists, &[1, 5]].concat()
 }
 
 #[test]
@@ -207,7 +203,7 @@ fn what_is_not_in_order_is_refused() {
     let name = log(1).to_bytes();
     let fresh = |bytes: &[&[u8]]| read(&mut Numbers::default(), &bytes.concat());
     let last = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
-    let without_epoch = [&[FIRST | LAST, 0][..], &[4; 16], &[1, 5]].concat();
+    let without_epoch = [&[FIRST | LAST, 0][..], &[4; 8], &[1, 5]].concat();
     let many = plain(DEPENDENCIES, &[0x81, 2]);
     for (bytes, why) in [
         (vec![&[0][..], &name], "a batch without entries"),
