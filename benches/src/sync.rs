@@ -29,6 +29,12 @@ const TICKET_MS: i64 = 3_600_000;
 const LIVE_WRITES: usize = 300;
 /// The collection of the small writes.
 const LIVE: &str = "live";
+/// How many small writes one commit has.
+const BULK_WRITES: i64 = 1_000;
+/// The collection of small writes that share a commit.
+const BULK: &str = "bulk";
+/// What an Ed25519 signature takes.
+const SIGNATURE_BYTES: f64 = 64.0;
 
 /// What is synced: a database that holds it, and how much it is.
 pub(crate) struct Payload<'a> {
@@ -149,6 +155,7 @@ fn live(first: &Database, second: &Database, wire: impl Fn() -> u64) -> Outcome<
         waits.push(started.elapsed().as_secs_f64() * 1e3);
     }
     let bytes = (wire() - before) as f64 / LIVE_WRITES as f64;
+    let in_bulk = bulk(first, second, &wire)?;
     waits.sort_by(f64::total_cmp);
     Ok(vec![
         Row::new("live: from a write's call to readable there, median", "ms")
@@ -157,7 +164,35 @@ fn live(first: &Database, second: &Database, wire: impl Fn() -> u64) -> Outcome<
         Row::new("live: a small register write, both directions", "bytes")
             .figure(TIDEWATER, bytes)
             .goal("at most 64", |own, _| own <= 64.0),
+        Row::new("live: the same, without the head's signature", "bytes")
+            .figure(TIDEWATER, bytes - SIGNATURE_BYTES)
+            .goal("at most 64", |own, _| own <= 64.0),
+        Row::new("live: small register writes, 1,000 a commit", "bytes/write")
+            .figure(TIDEWATER, in_bulk)
+            .goal("at most 16", |own, _| own <= 16.0),
     ])
+}
+
+/// Bytes in both directions for each of many small writes in one commit.
+fn bulk(first: &Database, second: &Database, wire: impl Fn() -> u64) -> Outcome<f64> {
+    let write = |value: i64| {
+        first.transaction(Durability::Local, |transaction| {
+            (0..BULK_WRITES).try_for_each(|number| {
+                let fields = Fields::from([("n".to_owned(), Value::Int(value + number))]);
+                transaction.upsert(BULK, &number.to_string(), fields)
+            })
+        })
+    };
+    let sees = |value: i64| -> Outcome<bool> {
+        let document = second.snapshot()?.get(None, BULK, "0")?;
+        Ok(document.is_some_and(|document| document.fields.get("n") == Some(&Value::Int(value))))
+    };
+    write(1_000_000)?;
+    wait(second, || sees(1_000_000))?;
+    let before = wire();
+    write(2_000_000)?;
+    wait(second, || sees(2_000_000))?;
+    Ok((wire() - before) as f64 / BULK_WRITES as f64)
 }
 
 /// The size of a text file, and how many lines that aren't blank it has.

@@ -142,6 +142,19 @@ fn granting_again_says_nothing_new_and_a_higher_rank_counts() {
 }
 
 #[test]
+fn only_a_certificate_that_a_space_names_counts_as_verified() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Person::new(2, "Ben"));
+    let certificate = ben.devices[0].2;
+    assert!(!ada.has_verified(&ben.genesis, &certificate), "a stranger's");
+    ada.grant(&ada.home_space(), &ben.card(), Rank::Reader).unwrap();
+    assert!(ada.has_verified(&ben.genesis, &certificate));
+    let mut other = certificate;
+    other.issued_ms += 1;
+    assert!(!ada.has_verified(&ben.genesis, &other));
+    assert!(!ada.has_verified(&Person::new(3, "Eve").genesis, &certificate));
+}
+
+#[test]
 fn peers_are_remembered_newest_address_first_and_within_bounds() {
     let ada = Replica::person(1, "Ada");
     let device = Person::new(2, "Ben").devices[0].0.device();

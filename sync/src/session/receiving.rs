@@ -281,11 +281,11 @@ impl Session {
             exchange.note_received(batch.plane, batch.writer, batch.head.length);
             exchange.status.received_entries += outcome.stored;
             exchange.status.parked_entries = outcome.parked;
+            if outcome.stored > 0 {
+                received.steps.entry(batch.space).or_default().push(exchange.status.received_entries);
+            }
         }
         received.taken.insert((batch.space, batch.plane));
-        if outcome.stored > 0 {
-            received.news.entry(batch.space).or_default().push(outcome.stored);
-        }
     }
 
     /// Draws the conclusions from what was stored.
@@ -301,14 +301,11 @@ impl Session {
         let spaces: BTreeSet<SpaceId> = received.taken.iter().map(|(space, _)| *space).collect();
         for space in spaces {
             let in_sync = self.update_status(&space)?;
-            let news = received.news.get(&space).map_or(&[][..], Vec::as_slice);
-            if let Some(status) = self.exchanges.get(&space).map(|exchange| exchange.status) {
-                let expected = status.received_entries + status.behind_entries;
-                let mut received = status.received_entries - news.iter().sum::<u64>();
-                for stored in news {
-                    received += stored;
-                    self.event(SessionEvent::Progress { space, received, expected });
-                }
+            let steps = received.steps.get(&space).map_or(&[][..], Vec::as_slice);
+            let behind = self.exchanges.get(&space).map_or(0, |exchange| exchange.status.behind_entries);
+            let expected = steps.last().map_or(0, |received| received + behind);
+            for received in steps {
+                self.event(SessionEvent::Progress { space, received: *received, expected });
             }
             if in_sync {
                 self.event(SessionEvent::InSync { space });
@@ -323,8 +320,8 @@ impl Session {
 struct Received {
     /// Where batches were taken.
     taken: BTreeSet<(SpaceId, Plane)>,
-    /// How many entries each brought that were new.
-    news: BTreeMap<SpaceId, Vec<u64>>,
+    /// How many entries had come after each that brought something new.
+    steps: BTreeMap<SpaceId, Vec<u64>>,
     /// Where the sender assumed more than is held.
     gaps: BTreeSet<SpaceId>,
 }

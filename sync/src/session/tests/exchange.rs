@@ -57,6 +57,27 @@ fn two_equal_replicas_agree_in_little_space_and_few_round_trips() {
 }
 
 #[test]
+fn a_second_meeting_of_equals_writes_nothing() {
+    let (first, second) = linked(15);
+    Pair::new(&first, &second).drive();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let _guards = [&first, &second].map(|replica| {
+        let writes = writes.clone();
+        replica.on_change(Arc::new(move |_| {
+            writes.fetch_add(1, Ordering::Relaxed);
+        }))
+    });
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    assert_eq!(pair.dialer.in_sync(), [first.home_space()]);
+    assert_eq!(writes.load(Ordering::Relaxed), 0, "both know each other's addresses, and met at this time");
+    drop(pair);
+    first.host.advance(1);
+    Pair::new(&first, &second).drive();
+    assert_eq!(writes.load(Ordering::Relaxed), 1, "the one whose clock went on notes when");
+}
+
+#[test]
 fn a_commit_is_pushed_at_once_in_one_frame() {
     let (first, second) = linked(20);
     let home = first.home_space();
