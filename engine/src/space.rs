@@ -118,6 +118,10 @@ pub struct EffectiveTable {
     pub epochs: BTreeMap<EpochId, SecretKey>,
     /// The epoch to seal new data entries with. `None`: this device may not write, or must rotate first.
     pub write_epoch: Option<EpochId>,
+    /// Where the space's feature level was raised beyond what this software knows: a control log, and how many of its entries
+    /// tell of it. What was written in that knowledge may be of newer software and is not judged; everything else is
+    /// within what this software knows.
+    pub raised: Vec<(WriterId, u64)>,
     /// The space's name, for people.
     pub label: String,
 }

@@ -46,8 +46,8 @@ pub(crate) struct Membership {
     pub(crate) older: Vec<(EpochId, SealedNote)>,
     /// The space's label.
     pub(crate) label: Option<SealedNote>,
-    /// Whether something of newer software keeps this replica from judging.
-    pub(crate) needs_upgrade: bool,
+    /// Where the feature level was raised beyond what this software knows: control logs, and how much of each tells of it.
+    pub(crate) raised: Vec<(WriterId, u64)>,
     /// What became of each commit, by its dot.
     pub(crate) verdicts: BTreeMap<(WriterId, u64), Verdict>,
 }
@@ -78,11 +78,16 @@ pub(crate) enum Verdict {
     Void,
     /// It is not well-formed, on any replica.
     Malformed,
-    /// It is of newer software: this replica can't tell what the space means from here on.
+    /// It is of newer software, by its feature level: this replica can't tell what it means.
     Unknown,
 }
 
 impl Membership {
+    /// Whether the space is of newer software, so that this replica may not write to it.
+    pub(crate) fn needs_upgrade(&self) -> bool {
+        !self.raised.is_empty()
+    }
+
     /// The rank of a device, if it has one now.
     pub(crate) fn rank(&self, device: &DeviceId) -> Option<Rank> {
         self.ranks.get(device).copied()

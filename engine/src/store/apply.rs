@@ -226,7 +226,7 @@ fn judge(
     };
     let operations = match decode_commit(&stream) {
         Ok(operations) => operations,
-        Err(StreamError::Unknown { .. }) => return Ok(Outcome::Parked),
+        Err(StreamError::Unknown { .. }) if may_be_newer(space, writer, run) => return Ok(Outcome::Parked),
         Err(error) => return Ok(Outcome::Void(error.to_string())),
     };
     let reach = generations_within_reach(past_total(work, space, writer, run) + run.first);
@@ -242,6 +242,20 @@ fn judge(
 /// Whether this device stores and forwards what it cannot read.
 pub(crate) fn is_relay(table: &EffectiveTable, inner: &Inner) -> bool {
     table.rank(&inner.writer.device) == Some(Rank::Relay)
+}
+
+/// Whether a commit was written under a feature level that this software does not know.
+fn may_be_newer(space: &SpaceState, writer: &WriterId, run: &Run) -> bool {
+    let log = space.log(Plane::Data, writer);
+    let known_to_log = |of: &WriterId| {
+        let slot = space.log(Plane::Control, of).map(|log| log.slot);
+        slot.and_then(|slot| log?.control.get(&slot).copied()).unwrap_or(0)
+    };
+    let known_to_run = |of: &WriterId| {
+        let moved = run.headers.iter().flat_map(|header| &header.control).filter(|(other, _)| other == of);
+        moved.map(|(_, prefix)| prefix.length).max().unwrap_or(0)
+    };
+    space.table.raised.iter().any(|(of, length)| known_to_log(of).max(known_to_run(of)) >= *length)
 }
 
 /// Whether all that an entry was written after is applied here. What lies beyond a cut counts for nothing and may never

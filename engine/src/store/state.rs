@@ -311,6 +311,11 @@ fn encode_table(out: &mut Vec<u8>, table: &EffectiveTable) {
     }
     codec::put_bytes(out, table.write_epoch.as_ref().map_or(&[][..], |id| &id.0[..]));
     codec::put_bytes(out, table.label.as_bytes());
+    codec::put_varint(out, table.raised.len() as u64);
+    for (writer, length) in &table.raised {
+        out.extend_from_slice(&writer.to_bytes());
+        codec::put_varint(out, *length);
+    }
 }
 
 fn decode_table(bytes: &[u8]) -> Result<EffectiveTable, DecodeError> {
@@ -348,6 +353,9 @@ fn decode_table(bytes: &[u8]) -> Result<EffectiveTable, DecodeError> {
         id => Some(EpochId(id.try_into().map_err(|_| malformed("the write epoch's length"))?)),
     };
     table.label = reader.text()?.to_owned();
+    for _ in 0..reader.varint()? {
+        table.raised.push((WriterId::from_bytes(&reader.array()?), reader.varint()?));
+    }
     reader.finish()?;
     Ok(table)
 }

@@ -188,7 +188,7 @@ impl Database {
         if state.record.founded && state.table.control.is_empty() {
             return Some(ControlOperation::Genesis(state.genesis.clone()));
         }
-        if state.membership.needs_upgrade {
+        if state.membership.needs_upgrade() {
             return None;
         }
         let rank = state.membership.rank(&self.device())?;

@@ -204,8 +204,8 @@ impl Evaluation<'_> {
 
     fn finish(self, genesis: &SpaceGenesis) -> Membership {
         let identities = self.member_states(genesis);
-        let mut membership =
-            Membership { needs_upgrade: genesis.feature_level > SpaceGenesis::FEATURE_LEVEL, ..Membership::default() };
+        let raised = self.raised(genesis);
+        let mut membership = Membership { raised: self.as_lengths(&raised), ..Membership::default() };
         for device in self.certified.devices() {
             membership.certified.insert(*device);
             let ranks =
@@ -218,8 +218,7 @@ impl Evaluation<'_> {
             }
         }
         membership.identities = identities;
-        membership.verdicts = self.verdicts();
-        membership.needs_upgrade |= membership.verdicts.values().any(|verdict| *verdict == Verdict::Unknown);
+        membership.verdicts = self.verdicts(&raised);
         self.collect_keys(genesis, &mut membership);
         membership.label = Some(self.label().unwrap_or_else(|| genesis.label.clone()));
         membership
@@ -275,10 +274,33 @@ impl Evaluation<'_> {
         }
     }
 
-    fn verdicts(&self) -> BTreeMap<(WriterId, u64), Verdict> {
+    /// What raises the feature level beyond what this software knows.
+    fn raised(&self, genesis: &SpaceGenesis) -> Vec<Origin> {
+        let newer = |level: u64| level > SpaceGenesis::FEATURE_LEVEL;
+        let by_genesis = newer(genesis.feature_level).then_some(Origin::Genesis);
+        let later = self.history.operations().filter(|(number, operation)| {
+            matches!(operation, ControlOperation::Level(level) if newer(*level)) && self.counts(*number, operation)
+        });
+        by_genesis.into_iter().chain(later.map(|(number, _)| Origin::Commit(number))).collect()
+    }
+
+    /// Control logs, and how much of each holds the operation. What a genesis says, everything has seen.
+    fn as_lengths(&self, origins: &[Origin]) -> Vec<(WriterId, u64)> {
+        let length = |origin: &Origin| match origin {
+            Origin::Genesis => (WriterId::from_bytes(&[0; WriterId::BYTES]), 0),
+            Origin::Commit(number) => {
+                let commit = self.history.commit(*number);
+                (commit.writer, commit.sequence + 1)
+            }
+        };
+        origins.iter().map(length).collect()
+    }
+
+    fn verdicts(&self, raised: &[Origin]) -> BTreeMap<(WriterId, u64), Verdict> {
+        let may_be_newer = |number| raised.iter().any(|origin| self.history.precedes(*origin, number));
         let verdict = |number| match self.history.operation(number) {
-            Err(OperationError::Unknown) => Verdict::Unknown,
-            Err(OperationError::Malformed(_)) => Verdict::Malformed,
+            Err(OperationError::Unknown) if may_be_newer(number) => Verdict::Unknown,
+            Err(OperationError::Unknown | OperationError::Malformed(_)) => Verdict::Malformed,
             Ok(operation) if self.counts(number, operation) => Verdict::Effective,
             Ok(_) => Verdict::Void,
         };
@@ -295,6 +317,7 @@ impl Evaluation<'_> {
             ControlOperation::Revoke(revoke) => {
                 self.revokes_of(&revoke.identity).any(|effective| effective.commit == number)
             }
+            ControlOperation::Level(_) => rank == Rank::Owner,
             ControlOperation::Label(_) => rank >= Rank::Admin,
             ControlOperation::Rotate(_) => rank >= Rank::Writer,
             ControlOperation::Wraps(_) => rank >= Rank::Reader,
@@ -319,7 +342,7 @@ impl Evaluation<'_> {
                         }
                     }
                 }
-                ControlOperation::Genesis(_) | ControlOperation::Label(_) => {}
+                ControlOperation::Genesis(_) | ControlOperation::Label(_) | ControlOperation::Level(_) => {}
             }
         }
         for (start, counts) in starts {

@@ -172,6 +172,7 @@ impl<'a> Oracle<'a> {
                 ControlOperation::Revoke(revoke) => {
                     self.revokes(&revoke.identity, Rank::Relay).iter().any(|(_, other)| other == number)
                 }
+                ControlOperation::Level(_) => rank == Rank::Owner,
                 ControlOperation::Label(_) => rank >= Rank::Admin,
                 ControlOperation::Rotate(_) => rank >= Rank::Writer,
                 ControlOperation::Wraps(_) => rank >= Rank::Reader,

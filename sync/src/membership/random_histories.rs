@@ -160,6 +160,7 @@ impl World {
                 let (number, id) = (self.host.below(3) as u64 + 1, self.host.below(200) as u8);
                 ControlOperation::Rotate(self.start(number, id, &recipients))
             }
+            13 if self.host.below(4) == 0 => ControlOperation::Level(1 + self.host.below(2) as u64),
             13 => ControlOperation::Label(note(&self.host, "another")),
             _ => {
                 let mut operation = self.revoke(device, other, self.host.below(200) as u8);

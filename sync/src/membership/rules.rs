@@ -192,17 +192,36 @@ fn an_epoch_given_to_someone_who_was_removed_is_not_written_with() {
 }
 
 #[test]
-fn an_operation_of_newer_software_stops_the_judgement_and_a_malformed_one_does_not() {
+fn what_nobody_may_write_at_the_spaces_level_is_malformed_and_stops_nobody() {
     let mut world = peaceful();
-    let owner = world.device(OWNER, 0);
-    world.say(owner, &ControlOperation::Label(note(&world.host, "label")));
-    assert!(!world.evaluate().needs_upgrade);
-    world.commits.last_mut().unwrap().body.push(0);
+    for (who, at) in [(OWNER, 0), (EVE, 0), (ADA, 1)] {
+        world.say(world.device(who, 0), &ControlOperation::Label(note(&world.host, "label")));
+        world.commits.last_mut().unwrap().body[at] = 99;
+    }
     let membership = world.evaluate();
-    assert!(!membership.needs_upgrade);
-    assert!(membership.verdicts.values().any(|verdict| *verdict == Verdict::Malformed));
-    world.commits.last_mut().unwrap().body[0] = 99;
-    assert!(world.evaluate().needs_upgrade);
+    assert!(!membership.needs_upgrade());
+    assert_eq!(membership.verdicts.values().filter(|verdict| **verdict == Verdict::Malformed).count(), 3);
+}
+
+#[test]
+fn what_follows_a_level_that_is_not_known_is_not_judged() {
+    let mut world = peaceful();
+    let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));
+    world.say(owner, &ControlOperation::Level(1));
+    world.say(ada, &ControlOperation::Level(2));
+    world.say(eve, &ControlOperation::Level(2));
+    assert!(!world.evaluate().needs_upgrade(), "only owners raise the level");
+    world.say(owner, &ControlOperation::Level(2));
+    world.hear(ada, owner);
+    for device in [ada, eve] {
+        world.say(device, &ControlOperation::Label(note(&world.host, "label")));
+        world.commits.last_mut().unwrap().body[1] = 99;
+    }
+    let membership = world.evaluate();
+    assert!(membership.needs_upgrade());
+    let [of_ada, of_eve] = [&world.commits[world.commits.len() - 2], &world.commits[world.commits.len() - 1]]
+        .map(|commit| membership.verdicts[&(commit.writer, commit.sequence)]);
+    assert_eq!((of_ada, of_eve), (Verdict::Unknown, Verdict::Malformed), "Eve had not heard of the level");
 }
 
 #[test]

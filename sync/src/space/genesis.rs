@@ -30,7 +30,7 @@ pub(crate) struct SpaceGenesis {
 
 impl SpaceGenesis {
     pub(crate) const MAX_OWNERS: usize = 16;
-    /// The feature level that this software writes.
+    /// The feature level that this software writes, and the highest that it knows.
     pub(crate) const FEATURE_LEVEL: u64 = 1;
 
     /// The id of the space whose genesis, in the layout of a control operation, is `body`.

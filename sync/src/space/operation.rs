@@ -26,6 +26,8 @@ pub(crate) enum ControlOperation {
     Label(SealedNote),
     /// Gives devices keys that an earlier operation, made without knowing of them, left out.
     Wraps(Vec<EpochWrap>),
+    /// Raises the space's feature level.
+    Level(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +85,7 @@ pub(crate) struct OlderEpoch {
 /// Why the body of a control commit is not an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OperationError {
-    /// A version or kind of newer software: this replica must not judge.
+    /// A version or kind that this software doesn't know. Whether it may be judged, the commit's feature level tells.
     Unknown,
     /// It is wrong on every replica.
     Malformed(Malformed),
@@ -91,7 +93,7 @@ pub(crate) enum OperationError {
 
 impl ControlOperation {
     const VERSION: u8 = 1;
-    const MAX_KIND: u8 = 6;
+    const MAX_KIND: u8 = 7;
     /// Keys in one operation, so that it fits the 64 KiB of a control commit. Devices beyond it get theirs by
     /// [`ControlOperation::Wraps`].
     pub(crate) const MAX_WRAPS: usize = 400;
@@ -149,6 +151,10 @@ impl Codec for ControlOperation {
                 out.push(6);
                 put_list(out, wraps);
             }
+            Self::Level(level) => {
+                out.push(7);
+                put_number(out, *level);
+            }
         }
     }
 
@@ -178,6 +184,10 @@ impl Codec for ControlOperation {
             4 => Self::Rotate(EpochStart::decode(reader)?),
             5 => Self::Label(SealedNote::decode(reader)?),
             6 => Self::Wraps(reader.list(Self::MAX_WRAPS)?),
+            7 => match reader.number()? {
+                0 => return Err(Malformed("feature levels count from 1")),
+                level => Self::Level(level),
+            },
             _ => return Err(Malformed("the operation's kind is unknown")),
         })
     }

@@ -52,6 +52,15 @@ impl Author {
         self.push(sealed.header, sealed.body);
     }
 
+    /// A whole commit that was written in knowledge of control logs.
+    fn commit_under(&mut self, control: Moved, chunk: &[u8]) {
+        let sequence = self.frontier.length();
+        let place = Place { space: SPACE, plane: self.plane, writer: self.writer, sequence };
+        let draft = EntryDraft { timestamp_ms: 5, first: true, last: true, dependencies: Moved::new(), control };
+        let sealed = Sealer::new().seal(&place, draft, &SecretKey::new([9; 32]), [1; 16], chunk).unwrap();
+        self.push(sealed.header, sealed.body);
+    }
+
     /// A commit whose body nobody opens before its dependencies are met.
     fn opaque(&mut self, bytes: usize, dependencies: Moved) {
         let mut body = vec![0; bytes];
@@ -149,6 +158,28 @@ fn flags_that_make_no_run_are_refused() {
     author.commit(true, true, Moved::new(), &set("n", 1));
     assert!(matches!(replica.store.receive(&author.batch(1)), Err(ReceiveError::Invalid { .. })));
     assert_eq!(replica.store.vector(&SPACE, Plane::Data).unwrap().length(&author.writer), 1);
+}
+
+#[test]
+fn an_unknown_operation_is_void_unless_the_feature_level_it_was_written_under_is_not_known() {
+    let mut unknown = set("n", 1);
+    unknown[0] = 99;
+    let raiser = WriterId { device: device(1), incarnation: Incarnation([1; 8]) };
+    for (raised, parked) in [(vec![], false), (vec![(raiser, 1)], true), (vec![(raiser, 2)], false)] {
+        let replica = Replica::new(3);
+        let mut author = Author::new(1, Plane::Control);
+        author.writer = raiser;
+        author.commit(true, true, Moved::new(), b"what raises the level");
+        replica.store.receive(&author.batch(0)).unwrap();
+        let known = replica.store.applied(&SPACE, Plane::Control).unwrap();
+        let control = vec![(raiser, *known.get(&raiser).unwrap())];
+        replica.store.set_effective(SPACE, EffectiveTable { control: known, raised, ..table() }).unwrap();
+        let mut author = Author::new(2, Plane::Data);
+        author.commit_under(control, &unknown);
+        author.commit(true, true, Moved::new(), &set("later", 1));
+        replica.store.receive(&author.batch(0)).unwrap();
+        assert_eq!((replica.alive("later"), void(&replica)), (!parked, u64::from(!parked)));
+    }
 }
 
 #[test]
