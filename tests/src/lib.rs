@@ -1,5 +1,5 @@
 //! What the tests that cross crates share: the corpus and the doors it runs through, stores that share a space,
-//! the naive fold, and what can happen to storage.
+//! the naive fold, what can happen to storage, and hostile bytes.
 
 pub mod conversation;
 pub mod corpus;
@@ -7,6 +7,7 @@ pub mod crash;
 pub mod disk;
 pub mod door;
 pub mod edits;
+pub mod fuzz;
 pub mod host;
 pub mod http;
 pub mod linked;

@@ -82,6 +82,12 @@ impl SharedSpace {
         self.members[member].store.as_ref().expect("a member runs but within `restart`")
     }
 
+    /// The key of a member's device, for those who sign what an honest store would not.
+    #[must_use]
+    pub fn device_key(&self, member: usize) -> SigningKey {
+        SigningKey::from_bytes(&self.members[member].seed)
+    }
+
     /// Closes a member's store and opens it again from its disk.
     pub fn restart(&mut self, member: usize) {
         self.members[member].store = None;

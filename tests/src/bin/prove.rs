@@ -5,6 +5,10 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use tidewater_tests::crash::points;
+use tidewater_tests::fuzz;
+
+#[global_allocator]
+static METER: fuzz::Meter = fuzz::Meter;
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -17,6 +21,8 @@ struct Arguments {
 enum Harness {
     /// Simulated worlds: replicas, networks, disks, clocks and members that go wrong, by seed.
     Sim(tidewater_tests::sim::Arguments),
+    /// Feeds mutated inputs to the fuzz targets.
+    Fuzz(fuzz::command::Fuzz),
     /// Cuts the power at every call of recorded workloads, and again during recovery.
     Crash {
         /// How many images to open.
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let well = match Arguments::parse().harness {
         Harness::Sim(arguments) => tidewater_tests::sim::main(&arguments),
+        Harness::Fuzz(fuzz) => fuzz.run(),
         Harness::Crash { points, seed, steps } => {
             println!("{:?}", points::crash(points::Plan { seed, steps, points }));
             true

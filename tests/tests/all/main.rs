@@ -6,6 +6,7 @@ mod convergence;
 mod copies;
 mod corpus;
 mod crash;
+mod fuzz;
 mod kill;
 mod memory;
 mod refusals;
