@@ -179,7 +179,7 @@ fn bulk(first: &Database, second: &Database, wire: impl Fn() -> u64) -> Outcome<
         first.transaction(Durability::Local, |transaction| {
             (0..BULK_WRITES).try_for_each(|number| {
                 let fields = Fields::from([("n".to_owned(), Value::Int(value + number))]);
-                transaction.upsert(BULK, &number.to_string(), fields)
+                transaction.upsert(BULK, &number.to_string(), fields).map(drop)
             })
         })
     };
