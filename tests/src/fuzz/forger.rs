@@ -4,6 +4,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
 use ed25519_dalek::{Signer, SigningKey};
 use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
+use tidewater_engine::log::header::SALT_BYTES;
 use tidewater_engine::log::seal::{EntryDraft, Sealer};
 use tidewater_engine::log::tree::leaf_hash;
 use tidewater_engine::log::{Frontier, Header, Place, Plane, head_message};
@@ -78,7 +79,7 @@ impl Forger {
 /// An entry whose body opens to `frame`, whatever that is: `docs/spec/log.md`, *Sealing*, once more.
 pub(super) fn sealed_frame(place: &Place, draft: EntryDraft, key: &SecretKey, frame: &[u8]) -> LoggedEntry {
     let EntryDraft { timestamp_ms, first, last, dependencies, control } = draft;
-    let (epoch, salt) = (key.epoch_id(), [3; 16]);
+    let (epoch, salt) = (key.epoch_id(), [3; SALT_BYTES]);
     let (body_length, body_hash) = (0, [0; 32]);
     let mut header = Header { timestamp_ms, first, last, epoch, salt, dependencies, control, body_length, body_hash };
     let mut associated = place.to_bytes().to_vec();

@@ -1,7 +1,7 @@
 //! Target: entry headers.
 
 use tidewater_engine::id::{DeviceId, EpochId, Incarnation, SpaceId, WriterId};
-use tidewater_engine::log::header::BODY_BYTES_MIN;
+use tidewater_engine::log::header::{BODY_BYTES_MIN, SALT_BYTES};
 use tidewater_engine::log::run::RunCheck;
 use tidewater_engine::log::{Header, Moved, Place, Plane, Prefix};
 
@@ -44,7 +44,7 @@ fn seeds() -> Vec<Vec<u8>> {
             first: dependencies == 0,
             last: control == 0,
             epoch: EpochId([5; 32]),
-            salt: [6; 16],
+            salt: [6; SALT_BYTES],
             dependencies: moved(dependencies),
             control: moved(control),
             body_length: BODY_BYTES_MIN as u32 + 9,

@@ -2,6 +2,7 @@
 //! to the same, stay sound, and go on.
 
 use tidewater_engine::id::WriterId;
+use tidewater_engine::log::header::SALT_BYTES;
 use tidewater_engine::log::seal::EntryDraft;
 use tidewater_engine::log::{Header, Moved, Plane, Prefix};
 use tidewater_engine::operation::encode_commit;
@@ -135,7 +136,7 @@ fn commit(script: &mut Script<'_>, forger: &mut Forger, shared: &SharedSpace) {
 /// An entry whose body opens under no key.
 fn unopened(draft: EntryDraft, shared: &SharedSpace, body: &[u8]) -> LoggedEntry {
     let EntryDraft { timestamp_ms, first, last, dependencies, control } = draft;
-    let (epoch, salt) = (shared.epoch.epoch_id(), [0; 16]);
+    let (epoch, salt) = (shared.epoch.epoch_id(), [0; SALT_BYTES]);
     let (body_length, body_hash) = (body.len() as u32, *blake3::hash(body).as_bytes());
     let header = Header { timestamp_ms, first, last, epoch, salt, dependencies, control, body_length, body_hash };
     LoggedEntry { header: header.encode(), body: body.to_vec() }
