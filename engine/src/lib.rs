@@ -5,6 +5,7 @@
 //! from an [`EffectiveTable`](space::EffectiveTable) that the `tidewater-sync` crate computes.
 
 pub mod codec;
+mod contain;
 pub mod document;
 pub mod host;
 pub mod id;

@@ -7,10 +7,12 @@ mod append;
 mod apply;
 pub mod collection;
 mod digest;
+mod era;
 pub mod error;
 mod file;
 mod group;
 mod indexing;
+mod lease;
 pub mod log_access;
 mod log_reading;
 mod names;
@@ -44,7 +46,9 @@ pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
 pub use watch::{Watch, WatchStopper};
 
+use self::era::Reading;
 use self::group::{WriterSide, lock};
+use self::lease::Storage;
 use self::state::State;
 use self::tables::ReadTables;
 use crate::host::{HeadSigner, Host};
@@ -62,7 +66,9 @@ pub struct Store {
 type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
 
 struct Inner {
-    redb: redb::Database,
+    storage: Arc<Storage>,
+    /// redb's page cache, in bytes.
+    cache_bytes: usize,
     host: Arc<dyn Host>,
     signer: Arc<dyn HeadSigner>,
     database: DatabaseId,
@@ -89,10 +95,22 @@ struct Published {
     /// The state at the last durable commit: what may leave this device.
     durable: Arc<State>,
     tables: Arc<ReadTables>,
+    /// Of the redb database that the tables belong to.
+    reading: Arc<Reading>,
 }
 
 impl Inner {
+    /// What readers see. When the storage could not be read, it is opened again first.
     fn published(&self) -> Arc<Published> {
+        let published = self.latest();
+        if !published.reading.is_lost() {
+            return published;
+        }
+        self.recover();
+        self.latest()
+    }
+
+    fn latest(&self) -> Arc<Published> {
         self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -104,6 +122,12 @@ impl Inner {
     fn tell(&self, change: &Change) {
         let listeners: Vec<Listener> = lock(&self.listeners).values().cloned().collect();
         listeners.iter().for_each(|listener| listener(change));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.storage.leave();
     }
 }
 

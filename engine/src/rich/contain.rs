@@ -1,15 +1,11 @@
 //! Containment: a panic inside automerge becomes an error.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::RichError;
 
 /// Runs `work`, and turns a panic into [`RichError::Unavailable`]. What `work` changed must not be used after that.
 pub(super) fn contain<T>(work: impl FnOnce() -> Result<T, RichError>) -> Result<T, RichError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(RichError::Unavailable { why: format!("automerge panicked: {}", said.unwrap_or("it did not say why")) })
-    })
+    crate::contain::contain(work)
+        .unwrap_or_else(|said| Err(RichError::Unavailable { why: format!("automerge panicked: {said}") }))
 }
 
 /// An error of automerge itself.

@@ -209,7 +209,7 @@ pub enum WriteError {
         /// What the system said.
         why: String,
     },
-    /// The storage failed. Whether the transaction is stored is unknown until the file is opened again.
+    /// The storage failed. Whether the transaction is stored is unknown; a read tells once the storage is well again.
     #[error("the storage failed, the outcome is unknown: {why}")]
     Storage {
         /// What it said.

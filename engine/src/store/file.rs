@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use redb::{DatabaseError, ReadableDatabase};
 
+use super::era::{Era, open_redb};
 use super::group::WriterSide;
+use super::lease::{Lease, Storage};
 use super::options::{Location, Options};
-use super::spaces::HOME_KEY;
-use super::tables::{CHECK_BYTES, ReadTables, Tables, WriteTables, name};
-use super::{Inner, OpenError, Published, ReadError, Store, schemas, state};
-use crate::id::{DatabaseId, Incarnation, SpaceId, WriterId};
+use super::tables::{ReadTables, WriteTables, name};
+use super::{Inner, OpenError, ReadError, Store};
+use crate::contain::contain;
+use crate::id::{DatabaseId, Incarnation, WriterId};
 
 /// The version of the file format that this software writes, and the only one that it reads.
 pub const FORMAT_VERSION: u32 = 2;
@@ -31,35 +33,119 @@ const DEVICE_RECORD: &[u8] = b"device";
 const NONCE_BYTES: usize = 16;
 
 pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenError> {
-    let mut builder = redb::Database::builder();
-    builder.set_cache_size(options.cache_bytes);
-    match location {
-        Location::Memory => {
-            let created = builder.create_with_backend(redb::backends::InMemoryBackend::new());
-            finish(created.map_err(|error| refused(error, "memory", None))?, "memory", None, options)
-        }
-        Location::Backend(backend) => {
-            let path = "the storage";
-            let created = builder.create_with_backend(BoxedBackend(backend));
-            finish(created.map_err(|error| refused(error, path, None))?, path, None, options)
-        }
+    let (backend, place): (Box<dyn redb::StorageBackend>, _) = match location {
+        Location::Memory => (Box::new(redb::backends::InMemoryBackend::new()), Place::of("memory")),
+        Location::Backend(backend) => (backend, Place::of("the storage")),
         Location::File(path) => {
             let shown = path.display().to_string();
             let file = open_file(&path, &shown, &options)?;
-            let identity = file_identity(&file);
-            refuse_by_a_look(&path, &shown)?;
-            let opened = contained(|| builder.create_file(file));
-            let opened = opened.map_err(|error| refused(error, &shown, Some(&path)))?;
-            finish(opened, &shown, identity, options)
+            let place = Place { shown, identity: file_identity(&file), path: Some(path) };
+            let backend = redb::backends::FileBackend::new(file).map_err(|error| place.damaged(error))?;
+            (Box::new(backend), place)
+        }
+    };
+    let length = backend.len().map_err(|error| place.io(error))?;
+    let storage = Storage::new(backend);
+    if length > 0 {
+        look(&storage, &place, &options)?;
+    }
+    let lease = storage.lease();
+    let redb = open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?;
+    let era = Era::new(redb, lease.clone());
+    contain(|| finish(storage, era, &place, options)).unwrap_or_else(|said| Err(place.unreadable(&lease, said)))
+}
+
+/// What is opened.
+struct Place {
+    /// For people.
+    shown: String,
+    identity: Option<String>,
+    path: Option<PathBuf>,
+}
+
+impl Place {
+    fn of(shown: &str) -> Self {
+        Self { shown: shown.to_owned(), identity: None, path: None }
+    }
+
+    fn io(&self, source: std::io::Error) -> OpenError {
+        OpenError::Io { path: self.shown.clone(), source }
+    }
+
+    fn foreign(&self, why: &str) -> OpenError {
+        OpenError::Foreign { path: self.shown.clone(), why: why.to_owned() }
+    }
+
+    fn damaged(&self, why: impl std::fmt::Display) -> OpenError {
+        OpenError::Damaged { path: self.shown.clone(), why: why.to_string() }
+    }
+
+    fn unsupported(&self, found: u32) -> OpenError {
+        let (path, supported) = (self.shown.clone(), FORMAT_VERSION);
+        if found > supported {
+            OpenError::Newer { path, found, supported }
+        } else {
+            OpenError::Older { path, found, supported }
+        }
+    }
+
+    /// The error for what can't be read: damaged, unless a call on the storage failed.
+    fn unreadable(&self, lease: &Lease, why: impl std::fmt::Display) -> OpenError {
+        match lease.lessee().failure() {
+            None => self.damaged(why),
+            Some(failure) => {
+                let kind = if failure.full { ErrorKind::StorageFull } else { ErrorKind::Other };
+                self.io(std::io::Error::new(kind, failure.why))
+            }
+        }
+    }
+
+    fn refused(&self, lease: &Lease, error: DatabaseError) -> OpenError {
+        match error {
+            error if lease.lessee().failure().is_some() => self.unreadable(lease, error),
+            DatabaseError::DatabaseAlreadyOpen => OpenError::Locked {
+                owner: self.path.as_deref().and_then(lock_owner).unwrap_or("another process".to_owned()),
+                path: self.shown.clone(),
+            },
+            DatabaseError::UpgradeRequired(version) => self.foreign(&format!("a redb file of version {version}")),
+            other => self.damaged(other),
         }
     }
 }
 
-/// redb can panic on a damaged file; that is the file's fault, not a reason to end the process.
-fn contained<T>(work: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(DatabaseError::Storage(redb::StorageError::Corrupted("the storage could not be read".to_owned())))
+/// Refuses what is not a database, or one of another format version, without a change to it: opening it would be one.
+fn look(storage: &Arc<Storage>, place: &Place, options: &Options) -> Result<(), OpenError> {
+    let lease = storage.look().map_err(|error| place.io(error))?;
+    let redb = open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?;
+    contain(|| match version(&redb, &lease).map_err(|error| place.unreadable(&lease, error))? {
+        Version::None if options.create => Ok(()),
+        Version::None => Err(place.foreign("it has no format version")),
+        Version::Foreign => Err(place.foreign("a redb file of another program")),
+        Version::Of(FORMAT_VERSION) => Ok(()),
+        Version::Of(found) => Err(place.unsupported(found)),
     })
+    .unwrap_or_else(|said| Err(place.unreadable(&lease, said)))
+}
+
+/// What a redb file is.
+enum Version {
+    /// Nothing yet.
+    None,
+    Foreign,
+    Of(u32),
+}
+
+fn version(redb: &redb::Database, lease: &Lease) -> Result<Version, ReadError> {
+    let transaction = redb.begin_read().map_err(super::tables::storage)?;
+    match is_ours(&transaction)? {
+        None => return Ok(Version::None),
+        Some(false) => return Ok(Version::Foreign),
+        Some(true) => {}
+    }
+    let tables = ReadTables::open(&transaction, lease.lessee())?;
+    let Some(row) = tables.meta.get(FORMAT_KEY)? else { return Ok(Version::None) };
+    let version = row[..].try_into().map_err(|_| tables.meta.damaged(FORMAT_KEY))?;
+    Ok(Version::Of(u32::from_be_bytes(version)))
 }
 
 fn open_file(path: &Path, shown: &str, options: &Options) -> Result<File, OpenError> {
@@ -100,52 +186,6 @@ fn open_file(path: &Path, shown: &str, options: &Options) -> Result<File, OpenEr
         });
     }
     Ok(file)
-}
-
-/// Refuses, without touching it, a redb file of another program, and one of another format version. When that can't be told
-/// without a repair, the open that follows finds out.
-fn refuse_by_a_look(path: &Path, shown: &str) -> Result<(), OpenError> {
-    let Ok(opened) = contained(|| redb::ReadOnlyDatabase::open(path)) else { return Ok(()) };
-    is_ours(&opened).map_err(|why| OpenError::Foreign { path: shown.to_owned(), why })?;
-    match other_version(&opened) {
-        Some(found) => Err(unsupported(shown, found)),
-        None => Ok(()),
-    }
-}
-
-/// The format version of a file, when it is not this software's.
-fn other_version(redb: &impl ReadableDatabase) -> Option<u32> {
-    let transaction = redb.begin_read().ok()?;
-    let meta = transaction.open_table(name::meta.definition).ok()?;
-    let row = meta.get(FORMAT_KEY).ok()??;
-    let version = row.value().get(..4)?.try_into().ok().map(u32::from_be_bytes)?;
-    (row.value().len() == 4 + CHECK_BYTES && version != FORMAT_VERSION).then_some(version)
-}
-
-fn unsupported(path: &str, found: u32) -> OpenError {
-    let (path, supported) = (path.to_owned(), FORMAT_VERSION);
-    if found > supported {
-        OpenError::Newer { path, found, supported }
-    } else {
-        OpenError::Older { path, found, supported }
-    }
-}
-
-fn refused(error: DatabaseError, path: &str, file: Option<&PathBuf>) -> OpenError {
-    let path = path.to_owned();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::Locked {
-            owner: file.and_then(|file| lock_owner(file)).unwrap_or("another process".to_owned()),
-            path,
-        },
-        DatabaseError::UpgradeRequired(version) => {
-            OpenError::Foreign { path, why: format!("a redb file of version {version}") }
-        }
-        DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() != ErrorKind::InvalidData => {
-            OpenError::Io { path, source }
-        }
-        other => OpenError::Damaged { path, why: other.to_string() },
-    }
 }
 
 /// Who else has the file open, as far as the system tells.
@@ -196,18 +236,16 @@ fn file_identity(_file: &File) -> Option<String> {
 }
 
 /// The second half of opening: what is inside.
-fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: Options) -> Result<Store, OpenError> {
-    let damaged = |error: ReadError| OpenError::Damaged { path: path.to_owned(), why: error.to_string() };
-    let foreign = |why: &str| OpenError::Foreign { path: path.to_owned(), why: why.to_owned() };
-    let storage = |why: String| OpenError::Damaged { path: path.to_owned(), why };
-    is_ours(&redb).map_err(|why| foreign(&why))?;
-    let mut transaction = redb.begin_write().map_err(|error| storage(error.to_string()))?;
+fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> Result<Store, OpenError> {
+    let lease = era.lease().clone();
+    let damaged = |error: ReadError| place.unreadable(&lease, error);
+    let mut transaction = era.redb.begin_write().map_err(|error| place.unreadable(&lease, error))?;
     transaction.set_two_phase_commit(true);
     transaction.set_quick_repair(true);
     let (signer, database, nonce, mirror);
     let incarnation: [u8; Incarnation::BYTES];
     {
-        let mut tables = WriteTables::open(&transaction).map_err(damaged)?;
+        let mut tables = WriteTables::open(&transaction, era.lessee()).map_err(damaged)?;
         let stored = |tables: &WriteTables<'_>, key: &[u8]| -> Result<Option<Vec<u8>>, OpenError> {
             Ok(tables.meta.get(key).map_err(damaged)?.map(|row| row.to_vec()))
         };
@@ -216,28 +254,20 @@ fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: O
             options.host.fill_random(&mut bytes);
             bytes
         };
-        match stored(&tables, FORMAT_KEY)? {
-            None if !options.create => return Err(foreign("it has no format version")),
-            None => {
-                tables.meta.insert(FORMAT_KEY, &FORMAT_VERSION.to_be_bytes()).map_err(damaged)?;
-                tables.meta.insert(DATABASE_KEY, &random(DatabaseId::BYTES)).map_err(damaged)?;
-            }
-            Some(version) => {
-                let found = version.try_into().map(u32::from_be_bytes).map_err(|_| foreign("no format version"))?;
-                if found != FORMAT_VERSION {
-                    return Err(unsupported(path, found));
-                }
-            }
+        if stored(&tables, FORMAT_KEY)?.is_none() {
+            tables.meta.insert(FORMAT_KEY, &FORMAT_VERSION.to_be_bytes()).map_err(damaged)?;
+            tables.meta.insert(DATABASE_KEY, &random(DatabaseId::BYTES)).map_err(damaged)?;
         }
         let id = stored(&tables, DATABASE_KEY)?.and_then(|id| id.try_into().ok());
-        database = DatabaseId(id.ok_or_else(|| foreign("it has no database id"))?);
+        database = DatabaseId(id.ok_or_else(|| place.foreign("it has no database id"))?);
         let device = tables.local.get(DEVICE_RECORD).map_err(damaged)?.map(|row| row.to_vec());
         let (found, record) = (options.signer)(device.as_deref()).map_err(|why| OpenError::Key { why })?;
         signer = found;
         if device.as_ref() != Some(&record) {
             tables.local.insert(DEVICE_RECORD, &record).map_err(damaged)?;
         }
-        mirror = identity.and_then(|identity| Some(Mirror::new(options.mirror.as_ref()?, &database, &identity)));
+        let identity = place.identity.as_ref();
+        mirror = identity.and_then(|identity| Some(Mirror::new(options.mirror.as_ref()?, &database, identity)));
         let old_nonce = stored(&tables, NONCE_KEY)?;
         let known = old_nonce.is_some() && mirror.as_ref().and_then(Mirror::read) == old_nonce;
         let old = stored(&tables, INCARNATION_KEY)?.filter(|_| known).and_then(|bytes| bytes.try_into().ok());
@@ -246,24 +276,20 @@ fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: O
         tables.meta.insert(INCARNATION_KEY, &incarnation).map_err(damaged)?;
         tables.meta.insert(NONCE_KEY, &nonce).map_err(damaged)?;
     }
-    transaction.commit().map_err(|error| storage(error.to_string()))?;
+    transaction.commit().map_err(|error| place.unreadable(&lease, error))?;
+    if era.lessee().failure().is_some() {
+        return Err(place.unreadable(&lease, "it can't be written"));
+    }
     // Only after the file: a crash in between leaves two different nonces, and so a new incarnation, which is safe.
     if let Some(mirror) = mirror {
         mirror.write(&nonce);
     }
-    let read = redb.begin_read().map_err(|error| storage(error.to_string()))?;
-    let tables = Arc::new(ReadTables::open(&read).map_err(damaged)?);
-    let mut loaded = state::load(&*tables).map_err(damaged)?;
-    schemas::load(&*tables, &mut loaded).map_err(damaged)?;
-    if let Some(home) = tables.meta().get(HOME_KEY).map_err(damaged)? {
-        loaded.home = home[..].try_into().ok().map(SpaceId);
-    }
-    let loaded = Arc::new(loaded);
+    let published = era.load().map_err(damaged)?;
     let writer = WriterId { device: signer.device(), incarnation: Incarnation(incarnation) };
-    let published = Published { state: loaded.clone(), durable: loaded, tables };
     Ok(Store {
         inner: Arc::new(Inner {
-            redb,
+            storage,
+            cache_bytes: options.cache_bytes,
             host: options.host,
             signer,
             database,
@@ -271,7 +297,7 @@ fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: O
             published: RwLock::new(Arc::new(published)),
             sealer: Mutex::default(),
             opener: Mutex::default(),
-            writer_side: Mutex::new(WriterSide::default()),
+            writer_side: Mutex::new(WriterSide::new(era)),
             writing_thread: Mutex::default(),
             waiting: AtomicUsize::new(0),
             cells: Arc::default(),
@@ -281,15 +307,11 @@ fn finish(redb: redb::Database, path: &str, identity: Option<String>, options: O
     })
 }
 
-/// A file with tables but without ours belongs to somebody else.
-fn is_ours(redb: &impl ReadableDatabase) -> Result<(), String> {
+/// A file with tables but without ours belongs to somebody else. `None`: there are no tables.
+fn is_ours(transaction: &redb::ReadTransaction) -> Result<Option<bool>, ReadError> {
     use redb::TableHandle;
-    let transaction = redb.begin_read().map_err(|error| error.to_string())?;
-    let mut names = transaction.list_tables().map_err(|error| error.to_string())?.peekable();
-    if names.peek().is_none() || names.any(|table| table.name() == name::meta.name) {
-        return Ok(());
-    }
-    Err("a redb file of another program".to_owned())
+    let mut names = transaction.list_tables().map_err(super::tables::storage)?.peekable();
+    Ok(names.peek().is_some().then(|| names.any(|table| table.name() == name::meta.name)))
 }
 
 /// The nonce outside the file, keyed by database id and file identity.
@@ -319,34 +341,5 @@ impl Mirror {
         if let Err(error) = write() {
             tracing::warn!(path = %self.0.display(), %error, "the mirror could not be written");
         }
-    }
-}
-
-#[derive(Debug)]
-struct BoxedBackend(Box<dyn redb::StorageBackend>);
-
-impl redb::StorageBackend for BoxedBackend {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> std::io::Result<()> {
-        self.0.close()
     }
 }

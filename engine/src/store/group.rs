@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use redb::ReadableDatabase;
-
+use super::era::Era;
+use super::lease::{Failure, Lessee};
 use super::state::{self, LogState, SpaceState, State};
 use super::tables::{ReadTables, WriteTables, storage};
 use super::{Change, Inner, Published, ReadError, WriteError};
@@ -23,18 +23,43 @@ const GROUP_WRITES_MAX: usize = 1_024;
 const GROUP_BYTES_MAX: u64 = 32 << 20;
 
 /// The writer's side of a store; its lock is the right to write.
-#[derive(Default)]
 pub(crate) struct WriterSide {
+    pub era: Era,
+    /// Eras that somebody may still read in.
+    pub earlier: Vec<Era>,
     group: Option<Group>,
     /// How many storage transactions were committed since the file was opened.
     commits: u64,
     /// Visible commits that the next durable one makes durable.
     undurable: Changed,
+    /// Visible commits are gone, and nobody was told yet.
+    owes_error: bool,
+}
+
+impl WriterSide {
+    pub fn new(era: Era) -> Self {
+        Self { era, earlier: Vec::new(), group: None, commits: 0, undurable: Changed::default(), owes_error: false }
+    }
+
+    /// Lets earlier eras go once nobody reads in them.
+    pub fn close_unread(&mut self) {
+        self.earlier.retain(Era::is_read);
+    }
+
+    /// What readers find changed because visible commits are gone.
+    pub fn rolled_back(&mut self) -> Change {
+        self.commits += 1;
+        let gone = std::mem::take(&mut self.undurable);
+        self.owes_error |= !gone.is_empty();
+        gone.into_change(self.commits)
+    }
 }
 
 /// A storage transaction that is being filled.
 struct Group {
     transaction: redb::WriteTransaction,
+    /// Of the era in which it began.
+    lessee: Arc<Lessee>,
     state: State,
     changed: Changed,
     writes: usize,
@@ -62,16 +87,13 @@ struct Settlement {
     signal: Condvar,
 }
 
-/// A storage failure that several callers are told of.
-#[derive(Debug, Clone)]
-struct Failure {
-    why: String,
-    full: bool,
-}
-
 impl From<Failure> for WriteError {
     fn from(failure: Failure) -> Self {
-        if failure.full { Self::Full { why: failure.why } } else { Self::Storage { why: failure.why } }
+        if failure.full && failure.is_certain {
+            Self::Full { why: failure.why }
+        } else {
+            Self::Storage { why: failure.why }
+        }
     }
 }
 
@@ -82,6 +104,23 @@ pub(crate) struct Changed {
     pub counters: BTreeSet<SpaceId>,
     pub spaces: BTreeSet<(SpaceId, Plane)>,
     pub collections: BTreeSet<Arc<str>>,
+}
+
+impl Changed {
+    fn into_change(self, number: u64) -> Change {
+        let collections = self.collections.iter().map(|name| name.to_string()).collect();
+        Change { number, spaces: self.spaces.into_iter().collect(), collections }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.spaces.is_empty() && self.collections.is_empty()
+    }
+
+    /// Adds what `more` changed.
+    fn add(&mut self, mut more: Self) {
+        self.spaces.append(&mut more.spaces);
+        self.collections.append(&mut more.collections);
+    }
 }
 
 /// One write's access to the group it runs in.
@@ -127,40 +166,43 @@ impl Inner {
         body: impl FnOnce(Work<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut turn = self.take_turn()?;
-        let mut group = match turn.side.group.take() {
-            Some(group) => group,
-            None => self.begin().map_err(WriteError::from)?,
+        let (mut group, renewed) = match turn.side.group.take() {
+            Some(group) => (group, None),
+            None => match self.begin(&mut turn.side) {
+                Ok(begun) => begun,
+                Err((failure, change)) => {
+                    drop(turn);
+                    change.iter().for_each(|change| self.tell(change));
+                    return Err(E::from(failure.into()));
+                }
+            },
         };
         let mut dirty = false;
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let Group { transaction, state, changed, bytes, .. } = &mut group;
-            let tables = WriteTables::open(transaction).map_err(|error| E::from(WriteError::from(error)))?;
+            let Group { transaction, lessee, state, changed, bytes, .. } = &mut group;
+            let tables = WriteTables::open(transaction, lessee).map_err(|error| E::from(WriteError::from(error)))?;
             body(Work { inner: self, state, tables, changed, bytes, dirty: &mut dirty })
         }));
         let succeeded = matches!(ran, Ok(Ok(_)));
-        if dirty && !succeeded {
-            let why = "another write of the same group failed while it was being stored".to_owned();
-            self.abandon(group, Failure { why, full: false });
-            drop(turn);
-            return ran.unwrap_or_else(|panic| resume_unwind(panic));
-        }
+        let mut change = None;
+        let settlement = group.settlement.clone();
         if succeeded {
             group.writes += 1;
             group.durable |= durable;
         }
-        let settlement = group.settlement.clone();
         let full = group.writes >= GROUP_WRITES_MAX || group.bytes >= GROUP_BYTES_MAX;
-        if self.waiting.load(Ordering::SeqCst) > 0 && !full {
+        if dirty && !succeeded {
+            let why = "another write of the same group failed while it was being stored".to_owned();
+            self.abandon(group, Failure { why, full: false, is_certain: true });
+        } else if self.waiting.load(Ordering::SeqCst) > 0 && !full {
             turn.side.group = Some(group);
-            drop(turn);
-        } else if group.writes == 0 {
-            drop(group);
-            drop(turn);
+        } else if group.writes > 0 {
+            change = self.settle(&mut turn.side, group);
         } else {
-            let change = self.settle(&mut turn.side, group);
-            drop(turn);
-            change.iter().for_each(|change| self.tell(change));
+            drop(group);
         }
+        drop(turn);
+        renewed.iter().chain(&change).for_each(|change| self.tell(change));
         if succeeded {
             settlement.wait().map_err(|failure| E::from(failure.into()))?;
         }
@@ -176,9 +218,9 @@ impl Inner {
     ) -> Result<T, E> {
         let mut turn = self.take_turn()?;
         let before = turn.side.group.take().and_then(|group| self.settle(&mut turn.side, group));
-        let (change, outcome) = self.fill_alone(&mut turn, durable, &mut body);
+        let (changes, outcome) = self.fill_alone(&mut turn, durable, &mut body);
         drop(turn);
-        before.iter().chain(&change).for_each(|change| self.tell(change));
+        before.iter().chain(changes.iter().flatten()).for_each(|change| self.tell(change));
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -187,15 +229,18 @@ impl Inner {
         turn: &mut Turn<'_>,
         durable: bool,
         body: &mut dyn FnMut(Work<'_>) -> Result<ControlFlow<T>, E>,
-    ) -> (Option<Change>, std::thread::Result<Result<T, E>>) {
-        let mut group = match self.begin() {
-            Ok(group) => Group { durable, ..group },
-            Err(error) => return (None, Ok(Err(E::from(error.into())))),
+    ) -> ([Option<Change>; 2], std::thread::Result<Result<T, E>>) {
+        let (mut group, renewed) = match self.begin(&mut turn.side) {
+            Ok((group, renewed)) => (Group { durable, ..group }, renewed),
+            Err((failure, change)) => return ([change, None], Ok(Err(E::from(failure.into())))),
         };
         let ran = catch_unwind(AssertUnwindSafe(|| {
             loop {
-                let Group { transaction, state, changed, bytes, .. } = &mut group;
-                let tables = WriteTables::open(transaction).map_err(WriteError::from)?;
+                let Group { transaction, lessee, state, changed, bytes, .. } = &mut group;
+                if let Some(failure) = lessee.failure() {
+                    return Err(E::from(Failure { is_certain: true, ..failure }.into()));
+                }
+                let tables = WriteTables::open(transaction, lessee).map_err(WriteError::from)?;
                 let dirty = &mut false;
                 if let ControlFlow::Break(value) = body(Work { inner: self, state, tables, changed, bytes, dirty })? {
                     return Ok(value);
@@ -203,13 +248,13 @@ impl Inner {
             }
         }));
         if !matches!(ran, Ok(Ok(_))) {
-            return (None, ran);
+            return ([renewed, None], ran);
         }
         let settlement = group.settlement.clone();
         let change = self.settle(&mut turn.side, group);
         match settlement.wait() {
-            Ok(()) => (change, ran),
-            Err(failure) => (change, Ok(Err(E::from(failure.into())))),
+            Ok(()) => ([renewed, change], ran),
+            Err(failure) => ([renewed, change], Ok(Err(E::from(failure.into())))),
         }
     }
 
@@ -228,14 +273,35 @@ impl Inner {
         Ok(Turn { inner: self, side })
     }
 
-    fn begin(&self) -> Result<Group, ReadError> {
-        let mut transaction = self.redb.begin_write().map_err(storage)?;
+    /// Begins a group, in a new era if the storage failed in this one. Says what readers find changed by that.
+    fn begin(&self, side: &mut WriterSide) -> Result<(Group, Option<Change>), (Failure, Option<Change>)> {
+        let is_certain = true;
+        side.close_unread();
+        let renewed = self.renew(side).map_err(|failure| (Failure { is_certain, ..failure }, None))?;
+        if std::mem::take(&mut side.owes_error) {
+            let why = "the storage failed, and commits that were only buffered are gone".to_owned();
+            return Err((Failure { why, full: false, is_certain }, renewed));
+        }
+        match self.begin_group(side) {
+            Ok(group) => Ok((group, renewed)),
+            Err(failure) => Err((failure, renewed)),
+        }
+    }
+
+    fn begin_group(&self, side: &WriterSide) -> Result<Group, Failure> {
+        let lessee = side.era.lessee().clone();
+        lessee.begin();
+        let mut transaction = side.era.redb.begin_write().map_err(|error| {
+            lessee.lose();
+            Failure { is_certain: true, ..Failure::from(&storage(error)) }
+        })?;
         // One-phase commit is not safe when others choose the data that is stored.
         transaction.set_two_phase_commit(true);
         transaction.set_quick_repair(true);
         Ok(Group {
             transaction,
-            state: State::clone(&self.published().state),
+            lessee,
+            state: State::clone(&self.latest().state),
             changed: Changed::default(),
             writes: 0,
             bytes: 0,
@@ -252,50 +318,108 @@ impl Inner {
 
     /// Signs, commits, publishes. Gives the change to tell listeners of, once the lock is released.
     fn settle(&self, side: &mut WriterSide, group: Group) -> Option<Change> {
-        let Group { mut transaction, mut state, mut changed, durable, settlement, .. } = group;
+        let Group { mut transaction, lessee, mut state, changed, durable, settlement, .. } = group;
+        let is_doomed = !lessee.is_well();
         let committed = catch_unwind(AssertUnwindSafe(|| {
-            self.sign_heads(&transaction, &mut state, &changed)?;
+            if is_doomed {
+                return Err(storage("it failed before"));
+            }
+            self.sign_heads(&transaction, &lessee, &mut state, &changed)?;
             if !durable {
                 transaction.set_durability(redb::Durability::None).map_err(storage)?;
             }
-            transaction.commit().map_err(storage)?;
-            let read = self.redb.begin_read().map_err(storage)?;
-            ReadTables::open(&read).map(Arc::new)
+            transaction.commit().map_err(|error| {
+                lessee.lose();
+                storage(error)
+            })?;
+            side.era.tables()
         }));
-        let tables = match committed {
-            Ok(Ok(tables)) => tables,
-            Ok(Err(error)) => {
-                settlement.settle(Err(failure(&error)));
-                return None;
+        let failure = match (committed, lessee.failure()) {
+            (Ok(Ok(tables)), None) => {
+                let change = self.publish_group(side, state, changed, durable, tables);
+                settlement.settle(Ok(()));
+                return Some(change);
             }
-            Err(_) => {
-                settlement.settle(Err(Failure { why: "the storage panicked".to_owned(), full: false }));
-                return None;
+            (_, Some(failure)) => failure,
+            (Ok(Err(error)), None) => Failure::from(&error),
+            (Err(_), None) => {
+                lessee.lose();
+                Failure { why: "the storage panicked".to_owned(), full: false, is_certain: false }
             }
         };
+        let failure = Failure { is_certain: failure.is_certain || is_doomed, ..failure };
+        let (outcome, change) = self.find_out(side, &state, changed, failure);
+        settlement.settle(outcome);
+        change
+    }
+
+    fn publish_group(
+        &self,
+        side: &mut WriterSide,
+        state: State,
+        mut changed: Changed,
+        durable: bool,
+        tables: Arc<ReadTables>,
+    ) -> Change {
         let state = Arc::new(state);
         side.commits += 1;
-        let collections = changed.collections.iter().map(|name| name.to_string()).collect();
-        let published = if durable {
+        let reading = side.era.reading().clone();
+        let durable = if durable {
             changed.spaces.append(&mut std::mem::take(&mut side.undurable).spaces);
-            Published { durable: state.clone(), state, tables }
+            state.clone()
         } else {
-            side.undurable.spaces.append(&mut changed.spaces);
-            Published { durable: self.published().durable.clone(), state, tables }
+            side.undurable.add(changed.clone());
+            changed.spaces.clear();
+            self.latest().durable.clone()
         };
-        self.publish(published);
-        settlement.settle(Ok(()));
-        Some(Change { number: side.commits, spaces: changed.spaces.into_iter().collect(), collections })
+        self.publish(Published { durable, state, tables, reading });
+        changed.into_change(side.commits)
+    }
+
+    /// What became of a group that failed: opens the storage again and looks.
+    fn find_out(
+        &self,
+        side: &mut WriterSide,
+        state: &State,
+        changed: Changed,
+        failure: Failure,
+    ) -> (Result<(), Failure>, Option<Change>) {
+        let before = self.latest().durable.clone();
+        if !side.undurable.is_empty() {
+            // What is visible may be on pages that the storage lost.
+            side.era.lessee().lose();
+        }
+        let renewed = match self.renew(side) {
+            Ok(Some(change)) => change,
+            Ok(None) | Err(_) => return (Err(failure), None),
+        };
+        // This error says it.
+        side.owes_error = false;
+        let now = self.latest().state.clone();
+        if *state == *before || *now == *before {
+            // A group that changes nothing of the state wrote local records; whether they are there is not known.
+            let is_certain = failure.is_certain || *state != *before;
+            return (Err(Failure { is_certain, ..failure }), Some(renewed));
+        }
+        if *now != *state {
+            return (Err(failure), Some(renewed));
+        }
+        let Change { number, spaces, collections } = renewed;
+        let mut all = Changed { spaces: spaces.into_iter().collect(), ..Changed::default() };
+        all.collections = collections.into_iter().map(Arc::from).collect();
+        all.add(changed);
+        (Ok(()), Some(all.into_change(number)))
     }
 
     /// Signs every own log that grew, and writes the state of all logs and spaces that changed.
     fn sign_heads(
         &self,
         transaction: &redb::WriteTransaction,
+        lessee: &Arc<Lessee>,
         state: &mut State,
         changed: &Changed,
     ) -> Result<(), ReadError> {
-        let mut tables = WriteTables::open(transaction)?;
+        let mut tables = WriteTables::open(transaction, lessee)?;
         for (space, plane, writer) in &changed.logs {
             let Some(space) = state.spaces.get_mut(space).map(Arc::make_mut) else { continue };
             let (id, slot) = (space.id, space.slot);
@@ -337,16 +461,9 @@ pub(crate) fn sign_head(
     Ok(())
 }
 
-fn failure(error: &ReadError) -> Failure {
-    let why = error.to_string();
-    // redb hands the system's error over as text inside its own.
-    let full = why.contains("No space left") || why.contains("os error 28") || why.contains("Quota exceeded");
-    Failure { why, full }
-}
-
 impl From<&ReadError> for Failure {
     fn from(error: &ReadError) -> Self {
-        failure(error)
+        Self { why: error.to_string(), full: false, is_certain: false }
     }
 }
 

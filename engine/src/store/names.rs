@@ -13,7 +13,7 @@ const NAME: u8 = 1;
 const WRITER: u8 = 2;
 
 /// Every slot that is given out. Slots are never taken back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Names {
     slots: BTreeMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,

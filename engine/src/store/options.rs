@@ -49,6 +49,7 @@ pub enum Durability {
     /// The commit is on this device's disk: it survives kill -9 and power loss.
     #[default]
     Local,
-    /// The commit is visible, and becomes durable with the next durable commit or [`super::Store::flush`]; a crash before loses it.
+    /// The commit is visible, and becomes durable with the next durable commit or [`super::Store::flush`]. A crash before
+    /// loses it; so does storage that fails, and then the next write says so in its error.
     Buffered,
 }

@@ -17,7 +17,7 @@ use crate::schema::Schema;
 use crate::space::{Authority, Cut, EffectiveTable, Rank, SecretKey};
 
 /// Everything, as of one storage transaction.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
     pub names: Arc<Names>,
     pub spaces: BTreeMap<SpaceId, Arc<SpaceState>>,
@@ -25,7 +25,7 @@ pub(crate) struct State {
 }
 
 /// One space.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SpaceState {
     pub id: SpaceId,
     pub slot: u32,
@@ -51,7 +51,7 @@ pub(crate) struct DeclaredSchema {
 }
 
 /// One log.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LogState {
     /// The writer's slot.
     pub slot: u32,

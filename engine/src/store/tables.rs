@@ -3,9 +3,13 @@
 //! Every value ends in a check over table, key and value, verified on each read, because redb verifies nothing when it
 //! reads.
 
-use redb::{ReadableTable, TableDefinition};
+use std::sync::Arc;
+
+use redb::{ReadableTable, StorageError, TableDefinition};
 
 use super::ReadError;
+use super::lease::Lessee;
+use crate::contain::contain;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -38,11 +42,12 @@ macro_rules! tables {
         }
 
         impl ReadTables {
-            pub fn open(transaction: &redb::ReadTransaction) -> Result<Self, ReadError> {
+            pub fn open(transaction: &redb::ReadTransaction, lessee: &Arc<Lessee>) -> Result<Self, ReadError> {
                 Ok(Self {
                     $($field: Table {
-                        rows: transaction.open_table(name::$field.definition).map_err(storage)?,
+                        rows: opened(lessee, || transaction.open_table(name::$field.definition))?,
                         name: name::$field,
+                        lessee: lessee.clone(),
                     },)*
                 })
             }
@@ -54,11 +59,12 @@ macro_rules! tables {
         }
 
         impl<'t> WriteTables<'t> {
-            pub fn open(transaction: &'t redb::WriteTransaction) -> Result<Self, ReadError> {
+            pub fn open(transaction: &'t redb::WriteTransaction, lessee: &Arc<Lessee>) -> Result<Self, ReadError> {
                 Ok(Self {
                     $($field: Table {
-                        rows: transaction.open_table(name::$field.definition).map_err(storage)?,
+                        rows: opened(lessee, || transaction.open_table(name::$field.definition))?,
                         name: name::$field,
+                        lessee: lessee.clone(),
                     },)*
                 })
             }
@@ -120,6 +126,8 @@ pub(crate) const CHECK_BYTES: usize = 8;
 pub(crate) struct Table<R> {
     rows: R,
     name: TableName,
+    /// Lost when redb panics, since it can't be used after that.
+    lessee: Arc<Lessee>,
 }
 
 /// A value whose check was verified.
@@ -151,6 +159,45 @@ impl Row<'_> {
     }
 }
 
+/// The rows of a range. After one that redb can't give there are no more.
+pub(crate) struct Rows<'a, R> {
+    rows: redb::Range<'a, &'static [u8], &'static [u8]>,
+    table: &'a Table<R>,
+    /// Where the range starts: what an error names.
+    start: Box<[u8]>,
+    is_over: bool,
+}
+
+impl<'a, R: ReadableTable<&'static [u8], &'static [u8]>> Rows<'a, R> {
+    fn step(&mut self, step: impl FnOnce(&mut redb::Range<'a, &'static [u8], &'static [u8]>) -> Step<'a>) -> Next<'a> {
+        if self.is_over {
+            return None;
+        }
+        let Self { rows, table, start, .. } = self;
+        let row = table.ask(start, || step(rows).transpose()).transpose()?;
+        self.is_over = row.is_err();
+        Some(row.map(|(key, value)| Row { key, value, name: self.table.name }))
+    }
+}
+
+type Guard<'a> = redb::AccessGuard<'a, &'static [u8]>;
+type Step<'a> = Option<Result<(Guard<'a>, Guard<'a>), StorageError>>;
+type Next<'a> = Option<Result<Row<'a>, ReadError>>;
+
+impl<'a, R: ReadableTable<&'static [u8], &'static [u8]>> Iterator for Rows<'a, R> {
+    type Item = Result<Row<'a>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(Iterator::next)
+    }
+}
+
+impl<R: ReadableTable<&'static [u8], &'static [u8]>> DoubleEndedIterator for Rows<'_, R> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(DoubleEndedIterator::next_back)
+    }
+}
+
 fn check(name: TableName, key: &[u8], value: &[u8]) -> [u8; CHECK_BYTES] {
     use xxhash_rust::xxh3::xxh3_64_with_seed;
     xxh3_64_with_seed(value, xxh3_64_with_seed(key, name.seed)).to_le_bytes()
@@ -174,38 +221,52 @@ pub(crate) fn storage(error: impl std::fmt::Display) -> ReadError {
     ReadError::Storage { why: error.to_string() }
 }
 
+fn opened<T>(lessee: &Lessee, open: impl FnOnce() -> Result<T, redb::TableError>) -> Result<T, ReadError> {
+    contain(open).map_err(|said| lost(lessee, said))?.map_err(storage)
+}
+
+fn lost(lessee: &Lessee, said: String) -> ReadError {
+    lessee.lose();
+    storage(said)
+}
+
 impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
+    /// Asks redb, which can panic and finds pages wrong where they are damaged: then whatever is at `key` can't be read.
+    fn ask<T>(&self, key: &[u8], question: impl FnOnce() -> Result<T, StorageError>) -> Result<T, ReadError> {
+        match contain(question) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(StorageError::Corrupted(_))) => Err(self.damaged(key)),
+            Ok(Err(error)) => Err(storage(error)),
+            Err(_) => {
+                self.lessee.lose();
+                Err(self.damaged(key))
+            }
+        }
+    }
+
     pub fn get(&self, key: &[u8]) -> Result<Option<Checked<'_>>, ReadError> {
-        let Some(guard) = self.rows.get(key).map_err(storage)? else { return Ok(None) };
+        let Some(guard) = self.ask(key, || self.rows.get(key))? else { return Ok(None) };
         verified(self.name, key, guard.value())?;
         Ok(Some(Checked(guard)))
     }
 
     /// Rows in a range of keys, in either direction.
-    pub fn range<'a, 'k>(
-        &'a self,
-        range: impl std::ops::RangeBounds<&'k [u8]> + 'k,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<Row<'a>, ReadError>> + 'a, ReadError> {
-        let name = self.name;
-        Ok(self.rows.range::<&[u8]>(range).map_err(storage)?.map(move |row| {
-            let (key, value) = row.map_err(storage)?;
-            Ok(Row { key, value, name })
-        }))
+    pub fn range<'a, 'k>(&'a self, range: impl std::ops::RangeBounds<&'k [u8]> + 'k) -> Result<Rows<'a, R>, ReadError> {
+        use std::ops::Bound;
+        let start: Box<[u8]> = match range.start_bound() {
+            Bound::Included(key) | Bound::Excluded(key) => (*key).into(),
+            Bound::Unbounded => Box::default(),
+        };
+        let rows = self.ask(&start, || self.rows.range::<&[u8]>(range))?;
+        Ok(Rows { rows, table: self, start, is_over: false })
     }
 
     /// Rows whose key starts with `prefix`.
-    pub fn prefixed<'a>(
-        &'a self,
-        prefix: &[u8],
-    ) -> Result<impl DoubleEndedIterator<Item = Result<Row<'a>, ReadError>> + 'a, ReadError> {
+    pub fn prefixed<'a>(&'a self, prefix: &[u8]) -> Result<Rows<'a, R>, ReadError> {
         use std::ops::Bound;
         let after = after_prefix(prefix);
         let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let name = self.name;
-        Ok(self.rows.range::<&[u8]>((Bound::Included(prefix), end)).map_err(storage)?.map(move |row| {
-            let (key, value) = row.map_err(storage)?;
-            Ok(Row { key, value, name })
-        }))
+        self.range((Bound::Included(prefix), end))
     }
 
     /// The error for a record of this table that can't be decoded.

@@ -2,6 +2,7 @@
 
 mod commits;
 mod documents;
+mod faults;
 mod files;
 mod following;
 mod hostile;

@@ -26,8 +26,12 @@ const REBUILD_CACHE_BYTES: usize = 1 << 20;
 pub(super) fn verify(inner: &Inner, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
     // What is visible, durable or not: the tables hold it all.
     let visible = inner.published();
-    let (state, tables) = (visible.state.clone(), visible.tables.clone());
-    let published = Published { durable: state.clone(), state, tables };
+    let published = Published {
+        durable: visible.state.clone(),
+        state: visible.state.clone(),
+        tables: visible.tables.clone(),
+        reading: visible.reading.clone(),
+    };
     let mut report = VerifyReport::default();
     let spaces = published.durable.spaces.values();
     let all: u64 =

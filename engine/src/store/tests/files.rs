@@ -1,5 +1,7 @@
 //! Database files: reopening, copies, foreign and damaged files, locks.
 
+use std::sync::Arc;
+
 use super::world::{Replica, TestHost, converge, options};
 use crate::store::{Edit, Location, OpenError, Store};
 use crate::value::Value;
@@ -99,7 +101,7 @@ fn a_file_of_another_format_version_is_refused_untouched() {
     for version in [1u32, 99] {
         let redb = redb::Database::open(&path).unwrap();
         let transaction = redb.begin_write().unwrap();
-        let mut tables = WriteTables::open(&transaction).unwrap();
+        let mut tables = WriteTables::open(&transaction, &Arc::default()).unwrap();
         tables.meta.insert(b"format", &version.to_be_bytes()).unwrap();
         drop(tables);
         transaction.commit().unwrap();
