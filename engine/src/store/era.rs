@@ -19,7 +19,7 @@ const EARLIER_ERAS_MAX: usize = 4;
 
 /// redb, open.
 pub(crate) struct Era {
-    pub redb: redb::Database,
+    redb: Option<redb::Database>,
     lease: Lease,
     reading: Arc<Reading>,
 }
@@ -47,13 +47,17 @@ pub(super) fn open_redb(lease: &Lease, cache_bytes: usize) -> Result<redb::Datab
 impl Era {
     pub fn new(redb: redb::Database, lease: Lease) -> Self {
         let reading = Arc::new(Reading(lease.lessee().clone()));
-        Self { redb, lease, reading }
+        Self { redb: Some(redb), lease, reading }
     }
 
     /// Opens the storage anew.
     fn open(inner: &Inner) -> Result<Self, ReadError> {
         let lease = inner.storage.lease();
         Ok(Self::new(open_redb(&lease, inner.cache_bytes).map_err(storage)?, lease))
+    }
+
+    pub fn redb(&self) -> &redb::Database {
+        self.redb.as_ref().expect("it is taken only when dropped")
     }
 
     pub fn lease(&self) -> &Lease {
@@ -90,8 +94,17 @@ impl Era {
 
     /// The tables as last committed.
     pub fn tables(&self) -> Result<Arc<ReadTables>, ReadError> {
-        let read = self.redb.begin_read().map_err(storage)?;
+        let read = self.redb().begin_read().map_err(storage)?;
         ReadTables::open(&read, self.lessee()).map(Arc::new)
+    }
+}
+
+impl Drop for Era {
+    fn drop(&mut self) {
+        // redb writes when it is closed, and so can meet damaged pages.
+        if contain(|| drop(self.redb.take())).is_err() {
+            tracing::warn!("the storage could not be closed; it is repaired when it is opened");
+        }
     }
 }
 

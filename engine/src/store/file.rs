@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
@@ -40,8 +41,9 @@ pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenEr
             let shown = path.display().to_string();
             let file = open_file(&path, &shown, &options)?;
             let place = Place { shown, identity: file_identity(&file), path: Some(path) };
+            let watched = file.try_clone().map_err(|error| place.io(error))?;
             let backend = redb::backends::FileBackend::new(file).map_err(|error| place.damaged(error))?;
-            (Box::new(backend), place)
+            (Box::new(NamedFile { backend, file: watched }), place)
         }
     };
     let length = backend.len().map_err(|error| place.io(error))?;
@@ -117,7 +119,8 @@ impl Place {
 fn look(storage: &Arc<Storage>, place: &Place, options: &Options) -> Result<(), OpenError> {
     let lease = storage.look().map_err(|error| place.io(error))?;
     let redb = open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?;
-    contain(|| match version(&redb, &lease).map_err(|error| place.unreadable(&lease, error))? {
+    let era = Era::new(redb, lease.clone());
+    contain(|| match version(&era).map_err(|error| place.unreadable(&lease, error))? {
         Version::None if options.create => Ok(()),
         Version::None => Err(place.foreign("it has no format version")),
         Version::Foreign => Err(place.foreign("a redb file of another program")),
@@ -135,14 +138,14 @@ enum Version {
     Of(u32),
 }
 
-fn version(redb: &redb::Database, lease: &Lease) -> Result<Version, ReadError> {
-    let transaction = redb.begin_read().map_err(super::tables::storage)?;
+fn version(era: &Era) -> Result<Version, ReadError> {
+    let transaction = era.redb().begin_read().map_err(super::tables::storage)?;
     match is_ours(&transaction)? {
         None => return Ok(Version::None),
         Some(false) => return Ok(Version::Foreign),
         Some(true) => {}
     }
-    let tables = ReadTables::open(&transaction, lease.lessee())?;
+    let tables = ReadTables::open(&transaction, era.lessee())?;
     let Some(row) = tables.meta.get(FORMAT_KEY)? else { return Ok(Version::None) };
     let version = row[..].try_into().map_err(|_| tables.meta.damaged(FORMAT_KEY))?;
     Ok(Version::Of(u32::from_be_bytes(version)))
@@ -239,7 +242,7 @@ fn file_identity(_file: &File) -> Option<String> {
 fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> Result<Store, OpenError> {
     let lease = era.lease().clone();
     let damaged = |error: ReadError| place.unreadable(&lease, error);
-    let mut transaction = era.redb.begin_write().map_err(|error| place.unreadable(&lease, error))?;
+    let mut transaction = era.redb().begin_write().map_err(|error| place.unreadable(&lease, error))?;
     transaction.set_two_phase_commit(true);
     transaction.set_quick_repair(true);
     let (signer, database, nonce, mirror);
@@ -341,5 +344,65 @@ impl Mirror {
         if let Err(error) = write() {
             tracing::warn!(path = %self.0.display(), %error, "the mirror could not be written");
         }
+    }
+}
+
+/// A file that must keep its name: what is written to one that was deleted or replaced is lost.
+#[derive(Debug)]
+struct NamedFile {
+    backend: redb::backends::FileBackend,
+    file: File,
+}
+
+impl NamedFile {
+    #[cfg(unix)]
+    fn check(&self) -> std::io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let why = "the database file was deleted or replaced while it was open";
+        if self.file.metadata()?.nlink() > 0 { Ok(()) } else { Err(std::io::Error::new(ErrorKind::NotFound, why)) }
+    }
+
+    #[cfg(not(unix))]
+    fn check(&self) -> std::io::Result<()> {
+        self.file.metadata().map(drop)
+    }
+}
+
+impl redb::StorageBackend for NamedFile {
+    fn len(&self) -> std::io::Result<u64> {
+        self.backend.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.backend.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.backend.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.check()?;
+        self.backend.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.backend.write(offset, data)
+    }
+
+    fn close(&self) -> std::io::Result<()> {
+        self.backend.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, redb::BackendError> {
+        self.backend.try_lock_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), redb::BackendError> {
+        self.backend.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, redb::BackendError> {
+        self.backend.query_lock_range(start, end)
     }
 }

@@ -14,6 +14,7 @@ use super::lease::{Failure, Lessee};
 use super::state::{self, LogState, SpaceState, State};
 use super::tables::{ReadTables, WriteTables, storage};
 use super::{Change, Inner, Published, ReadError, WriteError};
+use crate::contain::contain;
 use crate::id::{SpaceId, WriterId};
 use crate::log::{Plane, head_message};
 
@@ -199,7 +200,7 @@ impl Inner {
         } else if group.writes > 0 {
             change = self.settle(&mut turn.side, group);
         } else {
-            drop(group);
+            let_go(group.transaction, &group.lessee);
         }
         drop(turn);
         renewed.iter().chain(&change).for_each(|change| self.tell(change));
@@ -248,6 +249,7 @@ impl Inner {
             }
         }));
         if !matches!(ran, Ok(Ok(_))) {
+            let_go(group.transaction, &group.lessee);
             return ([renewed, None], ran);
         }
         let settlement = group.settlement.clone();
@@ -291,7 +293,7 @@ impl Inner {
     fn begin_group(&self, side: &WriterSide) -> Result<Group, Failure> {
         let lessee = side.era.lessee().clone();
         lessee.begin();
-        let mut transaction = side.era.redb.begin_write().map_err(|error| {
+        let mut transaction = side.era.redb().begin_write().map_err(|error| {
             lessee.lose();
             Failure { is_certain: true, ..Failure::from(&storage(error)) }
         })?;
@@ -311,8 +313,8 @@ impl Inner {
     }
 
     fn abandon(&self, group: Group, failure: Failure) {
-        let Group { transaction, settlement, .. } = group;
-        drop(transaction);
+        let Group { transaction, lessee, settlement, .. } = group;
+        let_go(transaction, &lessee);
         settlement.settle(Err(failure));
     }
 
@@ -440,6 +442,13 @@ impl Inner {
     /// Makes every visible commit durable.
     pub(crate) fn flush(&self) -> Result<(), WriteError> {
         self.write(true, |_| Ok(()))
+    }
+}
+
+/// Ends a storage transaction that is not committed. redb can panic on damaged pages there too; the era ends then.
+fn let_go(transaction: redb::WriteTransaction, lessee: &Lessee) {
+    if contain(|| drop(transaction)).is_err() {
+        lessee.lose();
     }
 }
 

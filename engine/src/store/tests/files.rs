@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::world::{Replica, TestHost, converge, options};
-use crate::store::{Edit, Location, OpenError, Store};
+use crate::store::{Edit, Location, OpenError, Store, TransactionError, WriteError};
 use crate::value::Value;
 
 fn at(seed: u8, path: &std::path::Path, mirror: &std::path::Path) -> Replica {
@@ -117,19 +117,89 @@ fn a_file_of_another_format_version_is_refused_untouched() {
     assert_eq!(name::meta.name, "meta");
 }
 
-#[test]
-fn truncated_files_open_or_refuse_but_never_panic() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.tide");
-    let a = at(1, &path, folder.path());
+/// A file with some documents, closed.
+fn written(folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("a.tide");
+    let a = at(1, &path, folder);
     (0..20).for_each(|number| a.insert(&format!("n{number}"), &[("x", Value::Int(number))]));
-    drop(a);
-    let whole = std::fs::read(&path).unwrap();
+    path
+}
+
+#[test]
+fn truncated_files_are_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(written(folder.path())).unwrap();
     let cut = folder.path().join("cut.tide");
-    for length in (0..whole.len()).step_by(whole.len() / 40 + 1) {
+    for length in (0..whole.len()).step_by(512) {
         std::fs::write(&cut, &whole[..length]).unwrap();
-        let mut options = options(1, TestHost::new(1), None);
-        options.create = false;
-        assert!(Store::open(Location::File(cut.clone()), options).is_err(), "{length} bytes");
+        let error = refusal(&cut, false);
+        assert!(matches!(error, OpenError::Foreign { .. } | OpenError::Damaged { .. }), "{length} bytes: {error:?}");
+        assert!(std::fs::read(&cut).unwrap() == whole[..length], "{length} bytes: it was changed");
     }
+}
+
+#[test]
+fn a_redb_file_of_another_program_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.redb");
+    let redb = redb::Database::create(&path).unwrap();
+    let transaction = redb.begin_write().unwrap();
+    drop(transaction.open_table(redb::TableDefinition::<u64, u64>::new("theirs")).unwrap());
+    transaction.commit().unwrap();
+    drop(redb);
+    let before = std::fs::read(&path).unwrap();
+    for create in [false, true] {
+        let error = refusal(&path, create);
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+        assert!(std::fs::read(&path).unwrap() == before, "it was changed");
+    }
+}
+
+#[test]
+fn a_terabyte_of_nothing_is_refused_and_after_a_database_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zeros");
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    assert!(matches!(refusal(&path, true), OpenError::Foreign { .. }));
+    let path = written(folder.path());
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+    let a = at(1, &path, folder.path());
+    assert!(a.alive("n7"));
+    assert_eq!(a.problems(), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_write_permission_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let may_write = std::fs::OpenOptions::new().write(true).open(&path).is_ok();
+    let mut options = options(1, TestHost::new(1), None);
+    options.create = false;
+    match Store::open(Location::File(path), options) {
+        // The system's administrator may write whatever the mode says.
+        Ok(_) => assert!(may_write),
+        Err(OpenError::Io { source, .. }) => assert_eq!(source.kind(), std::io::ErrorKind::PermissionDenied),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_deleted_or_replaced_while_open_takes_no_more_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path());
+    let a = at(1, &path, folder.path());
+    let copy = folder.path().join("copy.tide");
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::rename(&copy, &path).unwrap();
+    let refused = a.write(|tx| tx.insert("notes", Some("lost"), [].into()));
+    assert!(matches!(&refused, Err(TransactionError::Write(WriteError::Storage { .. }))), "{refused:?}");
+    assert!(a.alive("n7") && !a.alive("lost"), "readers go on");
+    drop(a);
+    let a = at(1, &path, folder.path());
+    assert!(a.alive("n7"));
+    assert_eq!(a.problems(), Vec::<String>::new());
 }
