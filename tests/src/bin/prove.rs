@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use tidewater_tests::crash::points;
+use tidewater_tests::crash::{faults, points, rot};
 use tidewater_tests::fuzz;
 
 #[global_allocator]
@@ -35,6 +35,27 @@ enum Harness {
         #[arg(long, default_value_t = 60)]
         steps: usize,
     },
+    /// Lets every call of short workloads fail: no space, errors, short writes, syncs that fail.
+    Faults {
+        /// How many calls fail.
+        #[arg(long, default_value_t = 5_000)]
+        points: usize,
+        /// The seed of the first workload.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Damages a database file: flipped bits, zeroed, swapped and stale pages.
+    Rot {
+        /// How many images.
+        #[arg(long, default_value_t = 10_000)]
+        images: usize,
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Steps of the workload that makes the database.
+        #[arg(long, default_value_t = 30)]
+        steps: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -44,6 +65,14 @@ fn main() -> ExitCode {
         Harness::Fuzz(fuzz) => fuzz.run(),
         Harness::Crash { points, seed, steps } => {
             println!("{:?}", points::crash(points::Plan { seed, steps, points }));
+            true
+        }
+        Harness::Faults { points, seed } => {
+            println!("{:?}", faults::faults(faults::Plan { seed, points }));
+            true
+        }
+        Harness::Rot { images, seed, steps } => {
+            println!("{:?}", rot::rot(rot::Plan { seed, steps, images }));
             true
         }
     };

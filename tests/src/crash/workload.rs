@@ -271,7 +271,7 @@ impl Recorder {
 
     fn write_large(&mut self) {
         let byte = self.random.below(256) as u8;
-        let large = (0..LARGE_BYTES).map(|at| byte.wrapping_add((at * at >> 8) as u8)).collect();
+        let large = (0..LARGE_BYTES).map(|at| byte.wrapping_add(((at * at) >> 8) as u8)).collect();
         let fields = Fields::from([("large".to_owned(), Value::Bytes(large))]);
         let done =
             self.store().transaction(Durability::Local, |transaction| transaction.upsert("free", "large", fields));

@@ -5,7 +5,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tidewater_tests::crash::disk::Call;
+use tidewater_tests::crash::faults::{self, faults};
 use tidewater_tests::crash::points::{Plan, crash, crash_on};
+use tidewater_tests::crash::rot::{self, rot};
 use tidewater_tests::crash::workload::record;
 
 fn seed() -> u64 {
@@ -39,4 +41,26 @@ fn a_disk_that_forgets_what_was_synced_is_found_out() {
     recording.tape = tape.collect();
     let found = catch_unwind(AssertUnwindSafe(|| crash_on(plan, &recording)));
     assert!(found.is_err(), "losing what was synced went unnoticed");
+}
+
+#[test]
+fn storage_may_fail_at_any_call_and_both_readers_and_writers_go_on() {
+    const POINTS: usize = 5_000;
+    let tried = faults(faults::Plan { seed: seed(), points: POINTS });
+    println!("{tried:?}");
+    let reached = [tried.full, tried.failed, tried.stored, tried.unread, tried.unopened];
+    assert!(tried.points >= POINTS && reached.iter().all(|count| *count > 0), "{tried:?}");
+}
+
+#[test]
+fn what_rots_is_an_error_or_found_by_verify_and_nothing_panics() {
+    const IMAGES: usize = 2_000;
+    /// Of so many images one may hide a record from a read without an error, since redb checks no page that it reads:
+    /// a stale or misplaced page looks sound. `verify` finds it.
+    const SILENT_ONE_IN: usize = 50;
+    let tried = rot(rot::Plan { seed: seed(), steps: 30, images: IMAGES });
+    println!("{tried:?}");
+    assert!(tried.images == IMAGES && tried.refused > 0 && tried.found > 0 && tried.errors > 0, "{tried:?}");
+    assert_eq!(tried.unseen, 0, "verify found nothing wrong with an image that answers wrongly: {tried:?}");
+    assert!(tried.silent * SILENT_ONE_IN <= IMAGES, "{tried:?}");
 }

@@ -1,0 +1,240 @@
+//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file. Every question that is answered is answered
+//! as before, every other answer is an error with a type, and nothing panics.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tidewater_engine::id::{DocumentId, WriterId};
+use tidewater_engine::log::Plane;
+use tidewater_engine::query::{Filter, Query};
+use tidewater_engine::store::{OpenError, ReadError, Snapshot, Store};
+
+use super::disk::Disk;
+use super::image::{Images, Loss};
+use super::workload::{Recording, record};
+use crate::random::Random;
+
+/// redb's unit, in bytes.
+const PAGE: usize = 4096;
+
+/// How many images to try, on which database.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// The seed of the database and of what rots.
+    pub seed: u64,
+    /// Steps of the workload that made the database.
+    pub steps: usize,
+    /// How many images.
+    pub images: usize,
+}
+
+/// What was tried, and what it came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// Images.
+    pub images: usize,
+    /// Questions that each was asked.
+    pub questions: usize,
+    /// Images that were refused at opening.
+    pub refused: usize,
+    /// Images of which `verify` said that something is wrong.
+    pub found: usize,
+    /// Images that were as good as before: what rotted was not in use.
+    pub harmless: usize,
+    /// Questions that were answered with an error.
+    pub errors: usize,
+    /// Images with answers that are wrong and don't say so.
+    pub silent: usize,
+    /// Of those, the ones that `verify` does not find either.
+    pub unseen: usize,
+}
+
+/// Damages a database in so many ways.
+///
+/// # Panics
+/// When something panics, or an error comes from a database of which `verify` says that it is sound.
+#[must_use]
+pub fn rot(plan: Plan) -> Tried {
+    let recording = record(plan.seed, plan.steps);
+    let stale = half_way(&recording);
+    let store = recording.open(&Disk::of(recording.bytes.clone())).expect("a sound database opens");
+    let questions = Questions::of(&store, &recording);
+    drop(store);
+    let truth = questions.ask(&recording, &recording.bytes, "the sound database").expect("it opens");
+    assert!(truth.answers.iter().all(|(_, answer)| answer.is_ok()), "a sound database answers: {truth:?}");
+    let mut random = Random::new(plan.seed);
+    let mut tried = Tried { questions: truth.answers.len(), ..Tried::default() };
+    for number in 0..plan.images {
+        let mut image = recording.bytes.clone();
+        let what = damage(&mut image, &stale, &mut random);
+        let place = format!("seed {} steps {} image {number}: {what}", plan.seed, plan.steps);
+        tried.images += 1;
+        match questions.ask(&recording, &image, &place) {
+            None => tried.refused += 1,
+            Some(told) => tried.count(&truth, &told, &place),
+        }
+    }
+    tried
+}
+
+impl Tried {
+    fn count(&mut self, truth: &Told, told: &Told, place: &str) {
+        let errors = told.answers.iter().filter(|(_, answer)| answer.is_err()).count();
+        let wrong: Vec<&str> = truth
+            .answers
+            .iter()
+            .zip(&told.answers)
+            .filter(|((_, truth), (_, told))| told.is_ok() && truth.as_ref().ok() != told.as_ref().ok())
+            .map(|((question, _), _)| question.as_str())
+            .collect();
+        self.errors += errors;
+        self.found += usize::from(!told.is_sound);
+        assert!(errors == 0 || !told.is_sound, "{place}: a read fails and verify finds nothing");
+        if !wrong.is_empty() {
+            println!("{place}: wrong without saying so: {wrong:?}");
+            self.silent += 1;
+            self.unseen += usize::from(told.is_sound);
+        } else if errors == 0 && told.is_sound {
+            self.harmless += 1;
+        }
+    }
+}
+
+/// What the file held in the middle of the workload.
+fn half_way(recording: &Recording) -> Vec<u8> {
+    let mut images = Images::new(Vec::new(), &recording.tape);
+    while images.played() < recording.tape.len() / 2 {
+        images.play();
+    }
+    images.image(Loss::Nothing, &mut Random::new(0))
+}
+
+/// Damages one page that is in use, or two.
+fn damage(image: &mut [u8], stale: &[u8], random: &mut Random) -> String {
+    let pages: Vec<usize> =
+        (0..image.len() / PAGE).filter(|page| image[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0)).collect();
+    let page = *random.pick(&pages);
+    let start = page * PAGE;
+    match random.below(5) {
+        0 | 1 => {
+            let (byte, bit) = (random.below(PAGE), random.below(8));
+            image[start + byte] ^= 1 << bit;
+            format!("bit {bit} of byte {byte} of page {page} is flipped")
+        }
+        2 => {
+            image[start..start + PAGE].fill(0);
+            format!("page {page} is zeroed")
+        }
+        3 => {
+            let other = *random.pick(&pages);
+            for at in 0..PAGE {
+                image.swap(start + at, other * PAGE + at);
+            }
+            format!("pages {page} and {other} are swapped")
+        }
+        _ => {
+            let Some(before) = stale.get(start..start + PAGE) else { return "nothing".to_owned() };
+            image[start..start + PAGE].copy_from_slice(before);
+            format!("page {page} is an old one")
+        }
+    }
+}
+
+/// Everything that a database is asked.
+struct Questions {
+    documents: Vec<(String, String)>,
+    collections: Vec<String>,
+    filters: Vec<(&'static str, &'static str)>,
+}
+
+type Answers = Vec<(String, Result<String, ReadError>)>;
+
+#[derive(Debug)]
+struct Told {
+    answers: Answers,
+    is_sound: bool,
+}
+
+fn said<T: std::fmt::Debug>(answer: Result<T, ReadError>) -> Result<String, ReadError> {
+    answer.map(|answer| format!("{answer:?}"))
+}
+
+impl Questions {
+    fn of(store: &Store, recording: &Recording) -> Self {
+        let snapshot = store.snapshot().expect("a snapshot");
+        let collections = snapshot.collections().expect("collections");
+        let mut documents = Vec::new();
+        for collection in &collections {
+            let found = snapshot.find(&Query::all(collection.as_str())).expect("a result").documents;
+            documents.extend(found.into_iter().map(|document| (collection.clone(), document.id.to_string())));
+        }
+        documents.push(("free".to_owned(), "never".to_owned()));
+        assert!(documents.len() > 5 && recording.moments.len() > 5);
+        let filters = vec![("declared", "register=ebb"), ("declared", "counter>=0"), ("free", "of=4")];
+        Self { documents, collections, filters }
+    }
+
+    /// Opens an image and asks it. `None`: it was refused.
+    fn ask(&self, recording: &Recording, image: &[u8], place: &str) -> Option<Told> {
+        let disk = Disk::of(image.to_vec());
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            let store = match recording.open(&disk) {
+                Ok(store) => store,
+                Err(OpenError::Damaged { .. } | OpenError::Foreign { .. } | OpenError::Newer { .. }) => return None,
+                Err(error) => panic!("{place}: a damaged file is refused with {error:?}"),
+            };
+            let answers = self.answers(&store, recording);
+            let is_sound = store.verify(&mut |_, _| {}).is_ok_and(|report| report.problems.is_empty());
+            Some(Told { answers, is_sound })
+        }));
+        asked.unwrap_or_else(|_| panic!("{place}: it panics"))
+    }
+
+    fn answers(&self, store: &Store, recording: &Recording) -> Answers {
+        let mut answers = Vec::new();
+        let space = &recording.shared.space;
+        let mut add = |question: String, answer| answers.push((question, answer));
+        for (collection, id) in &self.documents {
+            let name = format!("{collection}/{id}");
+            let asked = DocumentId::new(id.as_str()).expect("an id");
+            let snapshot = || store.snapshot();
+            add(name.clone(), said(snapshot().and_then(|snapshot| snapshot.get(None, collection, id))));
+            let conflicts = snapshot().and_then(|snapshot| snapshot.conflicts(None, collection, &asked));
+            add(format!("conflicts of {name}"), said(conflicts));
+        }
+        let found = |query: &Query| {
+            let ids = |snapshot: Snapshot| -> Result<BTreeMap<String, u64>, ReadError> {
+                let found = snapshot.find(query)?;
+                Ok(found.documents.into_iter().map(|found| (found.id.to_string(), found.generation)).collect())
+            };
+            said(store.snapshot().and_then(ids))
+        };
+        for collection in &self.collections {
+            add(format!("all {collection}"), found(&Query::all(collection.as_str())));
+        }
+        for (collection, filter) in &self.filters {
+            let query = Query::all(*collection).filter(Filter::parse(filter).expect("a filter"));
+            add(format!("{collection} where {filter}"), found(&query));
+        }
+        for plane in [Plane::Control, Plane::Data] {
+            let vector = store.vector(space, plane);
+            let writers: Vec<_> = vector.iter().flat_map(|vector| vector.iter().map(|(writer, _)| *writer)).collect();
+            add(format!("{plane:?} vector"), said(vector));
+            for writer in writers {
+                add(format!("{plane:?} log of {writer}"), whole_log(store, recording, plane, &writer));
+            }
+        }
+        add("locals".to_owned(), said(store.locals("")));
+        add("digest".to_owned(), said(store.digest(space)));
+        answers
+    }
+}
+
+/// All entries of a log, batch by batch, as a session sends them.
+fn whole_log(store: &Store, recording: &Recording, plane: Plane, writer: &WriterId) -> Result<String, ReadError> {
+    let mut entries = Vec::new();
+    while let Some(batch) = store.read_log(&recording.shared.space, plane, writer, entries.len() as u64, usize::MAX)? {
+        entries.extend(batch.entries);
+    }
+    said(Ok(entries))
+}
