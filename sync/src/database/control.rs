@@ -212,9 +212,10 @@ impl Database {
         Some(ControlOperation::AddDevice { genesis: identity.genesis, certificate, wraps })
     }
 
-    /// A new epoch, where every epoch has a recipient who may not read any more.
+    /// A new epoch, where every epoch has a recipient who may not read any more, or this device lacks the key to write with:
+    /// whoever started that epoch may have given its key to nobody.
     fn due_rotation(&self, state: &SpaceState, rank: Rank) -> Option<ControlOperation> {
-        let stuck = rank >= Rank::Writer && state.membership.write_epoch().is_none();
+        let stuck = rank >= Rank::Writer && state.write_key().is_none();
         stuck.then(|| {
             ControlOperation::Rotate(self.start_epoch(state, state.membership.readers().into_iter().collect()))
         })

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use tidewater_engine::id::EpochId;
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{Location, OpenError, Store};
+use tidewater_engine::value::Fields;
 
 use super::records::{self, SpaceRecord};
 use super::{CreateOptions, Database, DatabaseError, OpenOptions, SpaceError};
 use crate::codec::Codec;
 use crate::session::pair::Replica;
 use crate::simulation::{Person, SimulatedHost};
-use crate::space::SpaceGenesis;
+use crate::space::{ControlOperation, EpochStart, SpaceGenesis};
 
 fn options(seed: u64) -> OpenOptions {
     OpenOptions { host: SimulatedHost::new(seed), mirror: None, cache_bytes: 1 << 20 }
@@ -178,4 +180,17 @@ fn no_secret_shows_in_what_is_printed() {
     let shown = format!("{:?} {:?}", ada.database, ada.device_key());
     let secret: String = ada.device_key().expose_seed().iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(!shown.contains(&secret) && !shown.contains(&secret[..16]));
+}
+
+#[test]
+fn an_epoch_whose_key_was_kept_from_a_writer_is_followed_by_another() {
+    let options = CreateOptions { open: options(5), identity: Some("Ada".into()), home: true };
+    let database = Database::create(Location::Memory, options).unwrap();
+    let home = database.home().unwrap();
+    // As any writer might say it: nobody gets the key, so every recipient may read.
+    let kept = EpochStart { number: 2, id: EpochId([0xff; 32]), wraps: vec![], older: vec![] };
+    database.append(&database.control(), &home, &ControlOperation::Rotate(kept)).unwrap();
+    let epoch = database.effective(&home).unwrap().write_epoch;
+    assert!(epoch.is_some_and(|epoch| epoch != EpochId([0xff; 32])), "{epoch:?}");
+    database.collection("notes").insert_as("n", Fields::new()).unwrap();
 }

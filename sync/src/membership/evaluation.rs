@@ -12,7 +12,7 @@ use super::past::{History, Origin};
 use super::{MemberState, Membership, Verdict};
 use crate::identity::IdentityId;
 use crate::keys::SealedNote;
-use crate::space::{ControlOperation, Grant, OperationError, Revoke, SpaceGenesis};
+use crate::space::{ControlOperation, EpochStart, Grant, OperationError, Revoke, SpaceGenesis};
 
 /// What the control plane means: `genesis` is that of the space, `commits` are all applied control commits in any order.
 pub(crate) fn evaluate(genesis: &SpaceGenesis, commits: &[ControlCommit]) -> Membership {
@@ -326,12 +326,22 @@ impl Evaluation<'_> {
 
     fn collect_keys(&self, genesis: &SpaceGenesis, membership: &mut Membership) {
         let mut recipients: BTreeMap<EpochId, BTreeSet<DeviceId>> = BTreeMap::new();
+        // Every operation in a start's past counts up by one at most: so nobody takes the last number.
+        let within_reach = |number: usize, start: &EpochStart| {
+            let past = self.history.commit(number).past.total();
+            start.number <= genesis.epoch.number.saturating_add(past).saturating_add(1)
+        };
         let mut starts = vec![(&genesis.epoch, true)];
         for (number, operation) in self.history.operations() {
             let rank = self.authority[number];
             match operation {
-                ControlOperation::Rotate(start) => starts.push((start, rank >= Some(Rank::Writer))),
-                ControlOperation::Revoke(revoke) => starts.push((&revoke.rotation, rank >= Some(Rank::Admin))),
+                ControlOperation::Rotate(start) => {
+                    starts.push((start, rank >= Some(Rank::Writer) && within_reach(number, start)));
+                }
+                ControlOperation::Revoke(revoke) => {
+                    let counts = rank >= Some(Rank::Admin) && within_reach(number, &revoke.rotation);
+                    starts.push((&revoke.rotation, counts));
+                }
                 ControlOperation::Grant(Grant { wraps, .. })
                 | ControlOperation::AddDevice { wraps, .. }
                 | ControlOperation::Wraps(wraps) => {

@@ -236,3 +236,16 @@ fn of_several_labels_the_one_that_knew_the_others_stands() {
     world.say(ada, &ControlOperation::Label(second.clone()));
     assert_eq!(world.evaluate().label.map(|label| label.to_bytes()), Some(second.to_bytes()));
 }
+
+#[test]
+fn nobody_takes_the_last_number_of_an_epoch() {
+    let mut world = peaceful();
+    let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
+    world.say(eve, &ControlOperation::Rotate(world.start(u64::MAX, 30, &[])));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([0; 32])));
+    // The owner had said three things before Eve heard them: 1 + 3 + her own one before, and one more.
+    world.say(eve, &ControlOperation::Rotate(world.start(6, 31, &[eve])));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([31; 32])));
+    world.say(owner, &ControlOperation::Rotate(world.start(5, 32, &[owner])));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([31; 32])));
+}
