@@ -1,5 +1,6 @@
 //! Ranks: who gets what, and who gets nothing any more.
 
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{TransactionError, WriteError};
 
