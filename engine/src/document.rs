@@ -1,6 +1,7 @@
 //! Documents as a reader sees them.
 
 pub(crate) mod fold;
+pub(crate) mod held;
 mod json;
 pub(crate) mod record;
 pub(crate) mod state;

@@ -3,8 +3,8 @@
 mod codec;
 
 pub use codec::{
-    MAX_CHANGE_BYTES, MAX_COMMIT_BYTES, MAX_FIELD_WRITES, MAX_FIELDS, MAX_NAME_BYTES, MAX_OPERATIONS, OperationError,
-    StreamError, VERSION, decode_commit, encode_commit,
+    CommitWriter, MAX_CHANGE_BYTES, MAX_COMMIT_BYTES, MAX_FIELD_WRITES, MAX_FIELDS, MAX_NAME_BYTES, MAX_OPERATIONS,
+    OperationError, StreamError, VERSION, decode_commit, encode_commit,
 };
 
 use crate::id::DocumentId;

@@ -29,6 +29,7 @@ mod source;
 mod spaces;
 mod state;
 mod tables;
+mod touches;
 pub mod transaction;
 mod verify;
 pub mod watch;

@@ -2,7 +2,7 @@
 //! application that respects causality, which is what the store guarantees.
 
 use super::state::{Cell, DocumentState, Dot, Stamp};
-use crate::operation::FieldKind;
+use crate::operation::{FieldKind, FieldOp};
 use crate::value::Value;
 
 /// The commit that an operation belongs to.
@@ -24,7 +24,18 @@ pub(crate) enum CellEdit<'a> {
     Rich(FieldKind),
 }
 
-impl CellEdit<'_> {
+impl<'a> CellEdit<'a> {
+    pub fn of(write: &'a FieldOp) -> Self {
+        match write {
+            FieldOp::Set(value) => Self::Set(value),
+            FieldOp::Clear => Self::Clear,
+            FieldOp::Add(amount) => Self::Add(*amount),
+            FieldOp::Include(values) => Self::Include(values),
+            FieldOp::Exclude(values) => Self::Exclude(values),
+            FieldOp::Text(_) | FieldOp::Json(_) => Self::Rich(write.kind()),
+        }
+    }
+
     fn kind(&self) -> FieldKind {
         match self {
             Self::Set(_) | Self::Clear => FieldKind::Register,

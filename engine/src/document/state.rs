@@ -39,6 +39,13 @@ pub(crate) struct Generation {
     pub continues: Vec<u64>,
 }
 
+impl Generation {
+    /// Opened, and nothing else yet.
+    pub fn first() -> Self {
+        Self { opened: true, ..Self::default() }
+    }
+}
+
 /// One cell of a field; a field has at most one of each kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
@@ -99,15 +106,33 @@ pub(crate) struct DocumentState {
     pub generations: BTreeMap<u64, Generation>,
     /// Cells by the local slot of the field's name, ordered by kind.
     pub fields: BTreeMap<u32, Vec<Cell>>,
-    /// The last commits that touched the document, in the order of application; older ones stand in rows of their own.
-    pub touches: Vec<Dot>,
-    /// How many full rows of older touches there are.
-    pub spilled_touches: u32,
+    /// Commits that touched the document and of which no stamp is left, in the order in which the last one went. The oldest of
+    /// them stand in rows of their own.
+    pub older: Vec<Dot>,
+    /// How many such rows there are.
+    pub older_rows: u32,
+}
+
+/// Brings the list of commits without a stamp up to date, after an operation of the commit `own`: `before` had stamps until
+/// then, and `named` tells which have one now.
+pub(crate) fn supersede(
+    older: &mut Vec<Dot>,
+    before: impl Iterator<Item = Dot>,
+    named: impl Fn(Dot) -> bool,
+    own: Dot,
+) {
+    older.extend(before.filter(|dot| *dot != own && !named(*dot)));
+    // Only its own commit's operations come after one another; so, if it is there, it is near the end.
+    match (named(own), older.iter().rposition(|dot| *dot == own)) {
+        (true, Some(at)) => drop(older.remove(at)),
+        (false, None) => older.push(own),
+        _ => {}
+    }
 }
 
 impl DocumentState {
-    /// How many touches a record holds before they move to a row of their own.
-    pub const INLINE_TOUCHES: usize = 16;
+    /// How many commits without a stamp a record lists before the oldest move to a row of their own.
+    pub const OLDER_INLINE: usize = 16;
 
     /// The generation that readers see, if the document is alive.
     pub fn live_generation(&self) -> Option<u64> {

@@ -40,7 +40,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 pub use decode::decode_commit;
-pub use encode::encode_commit;
+pub use encode::{CommitWriter, encode_commit};
 
 use super::FieldKind;
 use crate::codec::DecodeError;

@@ -6,6 +6,9 @@ use std::collections::BinaryHeap;
 use super::Cursor;
 use crate::document::Document;
 
+/// For so many documents at most, room is made before they come.
+const ROWS_RESERVED_MAX: usize = 256;
+
 /// Documents kept so far.
 #[derive(Debug)]
 pub(crate) enum Kept {
@@ -29,7 +32,10 @@ impl Kept {
     pub fn new(in_order: bool, limit: Option<usize>) -> Self {
         let capacity = limit.map(|limit| limit.saturating_add(1));
         match capacity {
-            _ if in_order => Self::InOrder { rows: Vec::new(), capacity },
+            _ if in_order => {
+                let room = capacity.unwrap_or_default().min(ROWS_RESERVED_MAX);
+                Self::InOrder { rows: Vec::with_capacity(room), capacity }
+            }
             Some(capacity) => Self::Least { rows: BinaryHeap::new(), capacity },
             None => Self::All(Vec::new()),
         }

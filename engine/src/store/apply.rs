@@ -164,7 +164,7 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
             for operation in &operations {
                 overlay.fold(work, operation, &origin)?;
             }
-            overlay.store(work, dot)?;
+            overlay.store(work)?;
             for change in &changes {
                 record_change(work, id, writer, first, change)?;
             }

@@ -3,10 +3,10 @@
 use super::ReadError;
 use super::group::Work;
 use super::names::Names;
-use super::records::{Showing, document_key, id_of, load_state, schema_of};
+use super::records::{Showing, document_key, id_of, load, schema_of, undecodable};
 use super::state::SpaceState;
 use crate::codec;
-use crate::document::state::DocumentState;
+use crate::document::held::Held;
 use crate::id::SpaceId;
 use crate::query::key::{index_entries, unknown_entry};
 use crate::schema::Index;
@@ -33,13 +33,13 @@ pub(crate) fn rows_of(
     space: &SpaceState,
     collection: u32,
     id: &str,
-    state: &DocumentState,
+    held: &Held,
 ) -> Result<Vec<IndexRow>, ReadError> {
     let Some(declared) = schema_of(space, collection) else { return Ok(Vec::new()) };
     let mut rows = Vec::new();
     for (name, slot) in &declared.index_slots {
         if let Some(index) = declared.schema.indexes.get(name) {
-            rows_of_index(names, space, collection, id, state, (index, *slot), &mut rows)?;
+            rows_of_index(names, space, collection, id, held, (index, *slot), &mut rows)?;
         }
     }
     rows.sort();
@@ -51,21 +51,21 @@ fn rows_of_index(
     space: &SpaceState,
     collection: u32,
     id: &str,
-    state: &DocumentState,
+    held: &Held,
     (index, slot): (&Index, u32),
     rows: &mut Vec<IndexRow>,
 ) -> Result<(), ReadError> {
-    let Some(generation) = state.live_generation() else { return Ok(()) };
-    let chain = state.chain(generation);
+    let Some(generation) = held.live_generation().map_err(undecodable(id))? else { return Ok(()) };
+    let chain = held.chain(generation).map_err(undecodable(id))?;
     let showing = Showing { names, schema: schema_of(space, collection), rich: None };
     let mut fields = Fields::new();
     let mut unknown = false;
     for path in &index.fields {
         let name = path.split('.').next().unwrap_or(path);
         let Some(field) = names.slot(name) else { continue };
-        let Some(cells) = state.fields.get(&field) else { continue };
-        unknown |= showing.is_rich(field, cells, &chain);
-        if let Some(value) = showing.field(field, cells, &chain)? {
+        let cells = held.cells(field).map_err(undecodable(id))?;
+        unknown |= showing.is_rich(field, &cells, &chain);
+        if let Some(value) = showing.field(field, &cells, &chain)? {
             fields.insert(name.to_owned(), value);
         }
     }
@@ -80,24 +80,42 @@ fn rows_of_index(
     Ok(())
 }
 
-/// Replaces a document's rows. Both lists are in order.
-pub(crate) fn replace(work: &mut Work<'_>, old: &[IndexRow], new: &[IndexRow]) -> Result<(), ReadError> {
-    if old == new {
-        return Ok(());
-    }
-    for row in old.iter().filter(|row| new.binary_search(row).is_err()) {
-        work.tables.indexes.remove(&row.key)?;
-    }
-    for row in new.iter().filter(|row| old.binary_search(row).is_err()) {
-        insert(work, row)?;
-    }
-    Ok(())
+/// What becomes of index rows in one commit.
+#[derive(Default)]
+pub(crate) struct IndexChanges {
+    gone: Vec<IndexRow>,
+    come: Vec<IndexRow>,
 }
 
-fn insert(work: &mut Work<'_>, row: &IndexRow) -> Result<(), ReadError> {
-    let mut value = Vec::with_capacity(3);
-    codec::put_varint(&mut value, u64::from(row.entry_bytes));
-    work.tables.indexes.insert(&row.key, &value)
+impl IndexChanges {
+    /// Replaces a document's rows. Both lists are in order.
+    pub fn replace(&mut self, old: &[IndexRow], mut new: Vec<IndexRow>) {
+        if old == new {
+            return;
+        }
+        self.gone.extend(old.iter().filter(|row| new.binary_search(row).is_err()).cloned());
+        new.retain(|row| old.binary_search(row).is_err());
+        self.come.append(&mut new);
+    }
+
+    /// Writes them, neighbours after one another.
+    pub fn store(mut self, work: &mut Work<'_>) -> Result<(), ReadError> {
+        self.gone.sort_unstable();
+        for row in &self.gone {
+            work.tables.indexes.remove(&row.key)?;
+        }
+        insert(work, self.come)
+    }
+}
+
+fn insert(work: &mut Work<'_>, mut rows: Vec<IndexRow>) -> Result<(), ReadError> {
+    rows.sort_unstable();
+    work.tables.indexes.insert_new(rows.len(), |at, key, value| {
+        let IndexRow { key: row, entry_bytes } = &rows[at];
+        key.extend_from_slice(row);
+        codec::put_varint(value, u64::from(*entry_bytes));
+        Ok(())
+    })
 }
 
 /// Splits a stored row into the index key and the document's id.
@@ -135,13 +153,10 @@ pub(crate) fn build(
             }
             seen += 1;
             let id = id_of(key).ok_or_else(|| work.tables.documents.damaged(key))?;
-            if let Some(state) = load_state(&work.tables, &work.state.names, key)? {
-                rows_of_index(&work.state.names, &space, collection, id.as_str(), &state, index, &mut rows)?;
-            }
+            let held = load(&work.tables, &work.state.names, key)?;
+            rows_of_index(&work.state.names, &space, collection, id.as_str(), &held, index, &mut rows)?;
         }
-        for row in &rows {
-            insert(work, row)?;
-        }
+        insert(work, rows)?;
         if seen < STEP {
             return Ok(());
         }

@@ -46,8 +46,21 @@ impl Names {
         self.slots.get(name).copied()
     }
 
+    /// The slot of `name`, found at once when it was first used right after the name of `before`: the fields of a
+    /// collection's documents come in the same order again and again.
+    pub fn slot_after(&self, before: u32, name: &str) -> Option<u32> {
+        let next = before.saturating_add(1);
+        let is_next = self.names.get(next as usize).is_some_and(|known| **known == *name);
+        if is_next { Some(next) } else { self.slot(name) }
+    }
+
     pub fn name(&self, slot: u32) -> &Arc<str> {
         &self.names[slot as usize]
+    }
+
+    /// The name, to be given away. (`to_string` would go through formatting.)
+    pub fn owned(&self, slot: u32) -> String {
+        String::from(&**self.name(slot))
     }
 
     pub fn writer_at(&self, slot: u32) -> Option<&WriterId> {
@@ -77,9 +90,26 @@ impl Writers for Names {
 
 /// The slot of `name`, given out now if it has none.
 pub(crate) fn intern(names: &mut Arc<Names>, tables: &mut WriteTables<'_>, name: &str) -> Result<u32, ReadError> {
-    if let Some(slot) = names.slot(name) {
-        return Ok(slot);
+    match names.slot(name) {
+        Some(slot) => Ok(slot),
+        None => add(names, tables, name),
     }
+}
+
+/// As [`intern`], for a name that may follow that of `before`: see [`Names::slot_after`].
+pub(crate) fn intern_after(
+    names: &mut Arc<Names>,
+    tables: &mut WriteTables<'_>,
+    before: u32,
+    name: &str,
+) -> Result<u32, ReadError> {
+    match names.slot_after(before, name) {
+        Some(slot) => Ok(slot),
+        None => add(names, tables, name),
+    }
+}
+
+fn add(names: &mut Arc<Names>, tables: &mut WriteTables<'_>, name: &str) -> Result<u32, ReadError> {
     let names = Arc::make_mut(names);
     let slot = next_slot(names.names.len());
     put(&mut tables.names, NAME, slot, name.as_bytes())?;

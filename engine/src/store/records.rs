@@ -5,26 +5,47 @@ use std::collections::BTreeMap;
 use super::ReadError;
 use super::names::Names;
 use super::state::{DeclaredSchema, SpaceState};
-use super::tables::Tables;
+use super::tables::{Tables, damaged};
+use crate::codec::DecodeError;
+use crate::document::held::Held;
 use crate::document::state::{Cell, DocumentState};
 use crate::document::view::{self, Shown};
 use crate::id::DocumentId;
 use crate::operation::FieldKind;
 use crate::value::{Fields, Value};
 
+/// How many bytes of a document's key stand before its id.
+pub(crate) const DOCUMENT_PREFIX_BYTES: usize = 8;
+
 /// The key of a document's record: collection slot, space slot, id.
 pub(crate) fn document_key(collection: u32, space: u32, id: &str) -> Vec<u8> {
-    let mut key = Vec::with_capacity(8 + id.len());
+    let mut key = Vec::with_capacity(DOCUMENT_PREFIX_BYTES + id.len());
+    put_document_key(&mut key, collection, space, id);
+    key
+}
+
+/// Appends the key of a document's record.
+pub(crate) fn put_document_key(key: &mut Vec<u8>, collection: u32, space: u32, id: &str) {
     key.extend_from_slice(&collection.to_be_bytes());
     key.extend_from_slice(&space.to_be_bytes());
     key.extend_from_slice(id.as_bytes());
-    key
 }
 
 /// The document's state; empty when nothing has named it.
 pub(crate) fn load_state(tables: &impl Tables, names: &Names, key: &[u8]) -> Result<Option<DocumentState>, ReadError> {
     let Some(row) = tables.documents().get(key)? else { return Ok(None) };
     DocumentState::decode(&row, names.slots()).map(Some).map_err(|_| tables.documents().damaged(key))
+}
+
+/// The document, to be changed.
+pub(crate) fn load(tables: &impl Tables, names: &Names, key: &[u8]) -> Result<Held, ReadError> {
+    let Some(row) = tables.documents().get(key)? else { return Ok(Held::Nothing) };
+    Held::stored(&row, names.slots()).map_err(|_| tables.documents().damaged(key))
+}
+
+/// The error for a document whose record does not decode although its check is right.
+pub(crate) fn undecodable(id: &str) -> impl Fn(DecodeError) -> ReadError {
+    move |_| damaged("documents", id.as_bytes())
 }
 
 /// How a document is shown: its schema's kinds, and where text and json come from.
@@ -84,7 +105,7 @@ impl Showing<'_> {
         let mut conflicted = !state.edited_while_deleted(&chain).is_empty();
         for (slot, cells) in &state.fields {
             if let Some(value) = self.field(*slot, cells, &chain)? {
-                fields.insert(self.names.name(*slot).to_string(), value);
+                fields.insert(self.names.owned(*slot), value);
             }
             conflicted |= self.conflicted(*slot, cells, &chain);
         }
@@ -99,6 +120,6 @@ pub(crate) fn schema_of(space: &SpaceState, collection: u32) -> Option<&Declared
 
 /// A document id from a stored key.
 pub(crate) fn id_of(key: &[u8]) -> Option<DocumentId> {
-    let id = std::str::from_utf8(key.get(8..)?).ok()?;
+    let id = std::str::from_utf8(key.get(DOCUMENT_PREFIX_BYTES..)?).ok()?;
     DocumentId::new(id).ok()
 }

@@ -181,10 +181,10 @@ impl<T: Tables> StoredCells<'_, T> {
     pub fn cell_name(&self, field: u32, kind: FieldKind, generation: u64) -> Result<CellName, ReadError> {
         Ok(CellName {
             space: self.space.id,
-            collection: self.names.name(self.collection).to_string(),
+            collection: self.names.owned(self.collection),
             id: DocumentId::new(self.id).map_err(|_| super::tables::damaged("documents", self.id.as_bytes()))?,
             generation,
-            field: self.names.name(field).to_string(),
+            field: self.names.owned(field),
             kind,
         })
     }
@@ -205,9 +205,9 @@ impl<T: Tables> StoredCells<'_, T> {
         match error {
             RichError::Read(error) => error,
             other => ReadError::FieldUnavailable {
-                collection: self.names.name(self.collection).to_string(),
+                collection: self.names.owned(self.collection),
                 id: DocumentId::new(self.id).unwrap_or_else(|_| DocumentId::time_ordered(0, [0; 10])),
-                field: self.names.name(field).to_string(),
+                field: self.names.owned(field),
                 why: other.to_string(),
             },
         }

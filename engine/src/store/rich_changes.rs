@@ -18,7 +18,7 @@ use crate::rich::{RichCell, RichError};
 /// A change of one cell that may be recorded.
 pub(crate) struct Change {
     pub collection: u32,
-    pub id: Box<str>,
+    pub id: Arc<str>,
     pub field: u32,
     pub kind: FieldKind,
     pub generation: u64,

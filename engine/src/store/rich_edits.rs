@@ -78,10 +78,12 @@ fn begin(
     kind: FieldKind,
 ) -> Result<Pending, RichError> {
     let space = transaction.space()?;
-    let state = transaction.state(collection, id.as_str())?;
     let missing = || WriteError::Missing { collection: collection.to_owned(), id: id.clone() };
-    let generation = state.live_generation().ok_or_else(missing)?;
-    let chain = state.chain(generation);
+    let live = transaction.of(collection, id.as_str(), |document| {
+        let live = document.live_generation()?;
+        live.map(|generation| Ok((generation, document.chain(generation)?))).transpose()
+    })?;
+    let (generation, chain) = live.ok_or_else(missing)?;
     let work = &transaction.work;
     let slot = work.state.names.slot(collection).ok_or_else(missing)?;
     let stored = StoredCells {
@@ -113,7 +115,7 @@ pub(super) fn finish(transaction: &mut Transaction<'_>, collection: &str, id: &D
         }
     }
     for (field, kind, generation, bytes) in finished {
-        let name = transaction.work.state.names.name(field).to_string();
+        let name = transaction.work.state.names.owned(field);
         let operation = if kind == FieldKind::Text { FieldOp::Text(bytes) } else { FieldOp::Json(bytes) };
         transaction.apply(collection, id, generation, Action::Edit(vec![(name, operation)]))?;
     }

@@ -150,7 +150,7 @@ impl Snapshot {
         let chain = state.live_generation().map(|generation| state.chain(generation)).unwrap_or_default();
         let mut conflicts = Vec::new();
         for (field, cells) in &state.fields {
-            let name = names.name(*field).to_string();
+            let name = names.owned(*field);
             field_conflicts(&showing, *field, &name, cells, &chain, &mut conflicts)?;
         }
         for generation in state.edited_while_deleted(&chain) {
@@ -158,7 +158,7 @@ impl Snapshot {
                 let unseen = |cell: &&Cell| cell.tips().any(|tip| tip.generation == generation && !tip.covered);
                 for cell in cells.iter().filter(unseen) {
                     if let Some(value) = showing.cell(*field, cell, &state.chain(generation))? {
-                        let field = names.name(*field).to_string();
+                        let field = names.owned(*field);
                         conflicts.push(Conflict::EditedWhileDeleted { generation, field, value });
                     }
                 }
@@ -198,7 +198,7 @@ impl Snapshot {
             documents: space
                 .counts
                 .iter()
-                .map(|(slot, count)| (view.state.names.name(*slot).to_string(), *count))
+                .map(|(slot, count)| (view.state.names.owned(*slot), *count))
                 .filter(|(name, _)| !name.starts_with('$'))
                 .collect(),
             entries: entries(Plane::Control) + entries(Plane::Data),

@@ -7,13 +7,13 @@ use std::ops::{Bound, ControlFlow};
 use super::ReadError;
 use super::indexing::{index_prefix, split_row};
 use super::overlay::Overlay;
-use super::records::{RichReader, Showing, document_key, id_of, schema_of};
+use super::records::{RichReader, Showing, document_key, schema_of};
 use super::rich_cells::StoredCells;
 use super::state::{SpaceState, State};
 use super::tables::{Tables, after_prefix};
 use crate::codec;
 use crate::document::Document;
-use crate::document::record::LazyState;
+use crate::document::record::lazy::{Found, LazyState};
 use crate::document::state::DocumentState;
 use crate::id::{DocumentId, SpaceId};
 use crate::operation::FieldKind;
@@ -56,18 +56,14 @@ impl<'a, T: Tables> View<'a, T> {
         collection: u32,
         id: &str,
     ) -> Result<Option<DocumentState>, ReadError> {
-        if let Some(changing) = self.changing(space, collection).and_then(|changing| changing.get(id)) {
-            return Ok(Some(changing.seen().into_owned()));
+        if let Some(changing) = self.changing(space).and_then(|overlay| overlay.get(collection, id)) {
+            return changing.seen().map(|state| Some(state.into_owned()));
         }
         super::records::load_state(self.tables, &self.state.names, &document_key(collection, space.slot, id))
     }
 
-    fn changing(
-        &self,
-        space: &SpaceState,
-        collection: u32,
-    ) -> Option<&'a BTreeMap<Box<str>, super::overlay::Changing>> {
-        self.overlay.filter(|overlay| overlay.space == space.id)?.documents.get(&collection)
+    fn changing(&self, space: &SpaceState) -> Option<&'a Overlay> {
+        self.overlay.filter(|overlay| overlay.space == space.id)
     }
 
     /// Everything readers see of a document; `None` when it is not alive.
@@ -79,7 +75,7 @@ impl<'a, T: Tables> View<'a, T> {
         state: &DocumentState,
     ) -> Result<Option<Document>, ReadError> {
         let cells = self.cells_of(space, collection, id);
-        let pending = self.changing(space, collection).and_then(|changing| changing.get(id));
+        let pending = self.changing(space).and_then(|overlay| overlay.get(collection, id));
         let rich: &dyn RichReader = match pending {
             Some(changing) => &super::rich_cells::PendingCells { changing, stored: cells },
             None => &cells,
@@ -88,7 +84,7 @@ impl<'a, T: Tables> View<'a, T> {
         let Some((generation, fields, conflicted)) = showing.live(state)? else { return Ok(None) };
         Ok(Some(Document {
             space: space.id,
-            collection: self.state.names.name(collection).to_string(),
+            collection: self.state.names.owned(collection),
             id: DocumentId::new(id).map_err(|_| super::tables::damaged("documents", id.as_bytes()))?,
             generation,
             fields,
@@ -124,8 +120,8 @@ impl<'a, T: Tables> View<'a, T> {
         let wrong = || self.tables.documents().damaged(key);
         let id = std::str::from_utf8(key.get(8..).unwrap_or_default()).map_err(|_| wrong())?;
         let state = LazyState::new(row, self.state.names.slots()).map_err(|_| wrong())?;
-        let Some(generation) = state.outline.live_generation() else { return Ok(ControlFlow::Continue(())) };
-        let chain = state.outline.chain(generation);
+        let Some(generation) = state.live_generation() else { return Ok(ControlFlow::Continue(())) };
+        let chain = state.chain(generation);
         visit(&Stored { view: self, space, collection, id, key, state, chain, generation, reading })
     }
 }
@@ -138,46 +134,46 @@ struct Stored<'v, 'a, T> {
     id: &'v str,
     key: &'v [u8],
     state: LazyState<'v>,
-    chain: Vec<u64>,
+    chain: Cow<'static, [u64]>,
     generation: u64,
     reading: &'v Reading<'v>,
 }
 
-impl<T: Tables> Stored<'_, '_, T> {
+impl<'v, T: Tables> Stored<'v, '_, T> {
     fn damaged(&self) -> ReadError {
         self.view.tables.documents().damaged(self.key)
     }
 
     /// What readers see of one field, and whether it is in conflict.
-    fn value(&self, slot: u32) -> Result<(Option<Value>, bool), ReadError> {
-        match self.plain_value(slot)? {
+    fn value(&self, slot: u32, field: &Found<'v>) -> Result<(Option<Value>, bool), ReadError> {
+        match self.plain_value(slot, field) {
             Some(mut value) => Ok((Some(Value::decode(&mut value).map_err(|_| self.damaged())?), false)),
-            None => self.merged_value(slot),
+            None => self.merged_value(slot, field),
         }
     }
 
     /// The encoded value of a field that has just one, which is shown.
-    fn plain_value(&self, slot: u32) -> Result<Option<codec::Reader<'_>>, ReadError> {
+    fn plain_value(&self, slot: u32, field: &Found<'v>) -> Option<codec::Reader<'v>> {
         let names = &self.view.state.names;
         let schema = schema_of(self.space, self.collection);
         let declared = Showing { names, schema, rich: None }.declared(slot);
         if declared.is_some_and(|kind| kind != FieldKind::Register) {
-            return Ok(None);
+            return None;
         }
-        self.state.sole_register(slot, &self.chain).map_err(|_| self.damaged())
+        self.state.plain_value(field, &self.chain)
     }
 
     /// Whether a delete missed edits of this document. A document in its first life has none.
     fn edited_while_deleted(&self) -> Result<bool, ReadError> {
-        if self.state.outline.generations.len() <= 1 {
+        if self.state.is_in_first_life() {
             return Ok(false);
         }
         let state = super::records::load_state(self.view.tables, &self.view.state.names, self.key)?;
         Ok(state.is_some_and(|state| !state.edited_while_deleted(&self.chain).is_empty()))
     }
 
-    fn merged_value(&self, slot: u32) -> Result<(Option<Value>, bool), ReadError> {
-        let cells = self.state.cells(slot).map_err(|_| self.damaged())?;
+    fn merged_value(&self, slot: u32, field: &Found<'v>) -> Result<(Option<Value>, bool), ReadError> {
+        let cells = self.state.cells(field).map_err(|_| self.damaged())?;
         let stored = StoredCells {
             tables: self.view.tables,
             names: &self.view.state.names,
@@ -205,7 +201,8 @@ impl<T: Tables> Candidate for Stored<'_, '_, T> {
     fn field(&self, position: usize) -> Result<Option<Cow<'_, Value>>, ReadError> {
         let name = self.reading.fields.get(position).map(String::as_str).unwrap_or_default();
         let Some(slot) = self.view.state.names.slot(name) else { return Ok(None) };
-        Ok(self.value(slot)?.0.map(Cow::Owned))
+        let Some(field) = self.state.field(slot).map_err(|_| self.damaged())? else { return Ok(None) };
+        Ok(self.value(slot, &field)?.0.map(Cow::Owned))
     }
 
     fn document(&self) -> Result<Document, ReadError> {
@@ -213,23 +210,25 @@ impl<T: Tables> Candidate for Stored<'_, '_, T> {
         let wanted = |name: &str| self.reading.select.is_none_or(|select| select.iter().any(|field| field == name));
         let mut fields = Fields::new();
         let mut conflicted = self.edited_while_deleted()?;
-        for slot in self.state.slots() {
+        let mut stored = self.state.fields();
+        while let Some((slot, field)) = stored.next().map_err(|_| self.damaged())? {
             let name = names.name(slot);
             // Fields that are not wanted still decide whether the document is in conflict.
             if !wanted(name) {
-                conflicted = conflicted || self.plain_value(slot)?.is_none() && self.merged_value(slot)?.1;
+                conflicted =
+                    conflicted || self.plain_value(slot, &field).is_none() && self.merged_value(slot, &field)?.1;
                 continue;
             }
-            let (value, several) = self.value(slot)?;
+            let (value, several) = self.value(slot, &field)?;
             conflicted |= several;
             if let Some(value) = value {
-                fields.insert(name.to_string(), value);
+                fields.insert(String::from(&**name), value);
             }
         }
         Ok(Document {
             space: self.space.id,
-            collection: names.name(self.collection).to_string(),
-            id: id_of(self.key).ok_or_else(|| self.damaged())?,
+            collection: names.owned(self.collection),
+            id: DocumentId::new(self.id).map_err(|_| self.damaged())?,
             generation: self.generation,
             fields,
             conflicted,
@@ -322,10 +321,13 @@ impl<T: Tables> Source for View<'_, T> {
 
     fn overlay(&self, place: Place<'_>) -> Result<Option<Cow<'_, source::Overlay>>, ReadError> {
         let Some((space, collection)) = self.slots(place)? else { return Ok(None) };
-        let Some(changing) = self.changing(space, collection) else { return Ok(None) };
+        let Some(changed) = self.changing(space).and_then(|overlay| overlay.of_collection(collection)) else {
+            return Ok(None);
+        };
         let mut overlay = source::Overlay::new();
-        for (id, changing) in changing {
-            overlay.insert(id.to_string(), self.document(space, collection, id, &changing.seen())?);
+        for changing in changed {
+            let id = &changing.id;
+            overlay.insert(id.to_string(), self.document(space, collection, id, &*changing.seen()?)?);
         }
         Ok(Some(Cow::Owned(overlay)))
     }
@@ -370,7 +372,7 @@ impl<T: Tables> View<'_, T> {
                 let counted = space.counts.iter().filter(|(_, count)| **count > 0).map(|(slot, _)| *slot);
                 counted.chain(space.schemas.keys().copied())
             })
-            .map(|slot| self.state.names.name(slot).to_string())
+            .map(|slot| self.state.names.owned(slot))
             .filter(|name| !name.starts_with('$'))
             .collect();
         names.sort();

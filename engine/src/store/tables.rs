@@ -3,9 +3,10 @@
 //! Every value ends in a check over table, key and value, verified on each read, because redb verifies nothing when it
 //! reads.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{ReadableTable, StorageError, TableDefinition};
+use redb::{CursorError, ReadableTable, StorageError, TableDefinition};
 
 use super::ReadError;
 use super::lease::Lessee;
@@ -115,9 +116,12 @@ tables! {
     indexes = 12;
     /// Cells of text and json.
     rich = 13;
-    /// Collection, space, id, number → older touches of a document.
+    /// Collection, space, id, number → older commits that touched a document.
     touches = 14;
 }
+
+/// After so many rows without a neighbour, the rest of a batch is taken for scattered.
+const LONE_ROWS_MAX: usize = 3;
 
 /// How many bytes of check follow every value.
 pub(crate) const CHECK_BYTES: usize = 8;
@@ -252,7 +256,6 @@ impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
 
     /// Rows in a range of keys, in either direction.
     pub fn range<'a, 'k>(&'a self, range: impl std::ops::RangeBounds<&'k [u8]> + 'k) -> Result<Rows<'a, R>, ReadError> {
-        use std::ops::Bound;
         let start: Box<[u8]> = match range.start_bound() {
             Bound::Included(key) | Bound::Excluded(key) => (*key).into(),
             Bound::Unbounded => Box::default(),
@@ -263,7 +266,6 @@ impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
 
     /// Rows whose key starts with `prefix`.
     pub fn prefixed<'a>(&'a self, prefix: &[u8]) -> Result<Rows<'a, R>, ReadError> {
-        use std::ops::Bound;
         let after = after_prefix(prefix);
         let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         self.range((Bound::Included(prefix), end))
@@ -285,6 +287,45 @@ impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
         Ok(())
     }
 
+    /// Inserts so many rows, whose keys ascend and are not there yet: runs of neighbours go down the tree as one. `row` writes
+    /// the key and the value of each.
+    pub fn insert_new(
+        &mut self,
+        count: usize,
+        mut row: impl FnMut(usize, &mut Vec<u8>, &mut Vec<u8>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let (name, mut key, mut value) = (self.name, Vec::new(), Vec::new());
+        let mut fill = |at: usize, key: &mut Vec<u8>, value: &mut Vec<u8>| {
+            key.clear();
+            value.clear();
+            row(at, key, value)?;
+            value.extend_from_slice(&check(name, key, value));
+            Ok::<(), ReadError>(())
+        };
+        let (mut at, mut lone) = (0, 0);
+        while at < count {
+            fill(at, &mut key, &mut value)?;
+            at += 1;
+            if lone == LONE_ROWS_MAX {
+                self.rows.insert(&key[..], &value[..]).map_err(storage)?;
+                continue;
+            }
+            let mut gap = self.rows.lower_bound_mut(Bound::Included(&key[..])).map_err(storage)?;
+            gap.insert_before(&key[..], &value[..]).map_err(storage)?;
+            lone += 1;
+            while at < count {
+                fill(at, &mut key, &mut value)?;
+                match gap.insert_before(&key[..], &value[..]) {
+                    Err(CursorError::UnorderedKey) => break,
+                    inserted => inserted.map_err(storage)?,
+                }
+                (at, lone) = (at + 1, 0);
+            }
+            gap.close().map_err(storage)?;
+        }
+        Ok(())
+    }
+
     pub fn remove(&mut self, key: &[u8]) -> Result<(), ReadError> {
         self.rows.remove(key).map_err(storage)?;
         Ok(())
@@ -292,7 +333,6 @@ impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
 
     /// Removes every row whose key starts with `prefix`.
     pub fn remove_prefixed(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
-        use std::ops::Bound;
         let after = after_prefix(prefix);
         let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         self.rows.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage)

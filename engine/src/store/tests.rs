@@ -8,4 +8,5 @@ mod following;
 mod hostile;
 mod indexes;
 mod logs;
+mod touches;
 mod world;

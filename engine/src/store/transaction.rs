@@ -7,19 +7,20 @@ use super::append::{append, data_key};
 use super::group::Work;
 use super::names::intern;
 use super::overlay::Overlay;
-use super::records::schema_of;
+use super::records::{schema_of, undecodable};
 use super::source::View;
 use super::state::DeclaredSchema;
 use super::tables::WriteTables;
 use super::{Durability, Inner, ReadError, TransactionError, WriteError};
 use super::{rich_changes, rich_edits};
+use crate::codec::DecodeError;
 use crate::document::Document;
 use crate::document::fold::Origin;
-use crate::document::state::{DocumentState, Dot};
+use crate::document::held::Held;
+use crate::document::state::Dot;
 use crate::id::{DocumentId, SpaceId};
 use crate::log::Plane;
-use crate::operation::encode_commit;
-use crate::operation::{Action, FieldKind, FieldOp, Operation};
+use crate::operation::{Action, CommitWriter, FieldKind, FieldOp, Operation};
 use crate::query::{Found, Query};
 use crate::schema::{SCHEMAS, Schema};
 use crate::space::{Rank, SecretKey};
@@ -29,7 +30,7 @@ use crate::value::{Fields, Value};
 pub struct Transaction<'store> {
     pub(super) work: Work<'store>,
     target: Option<Target>,
-    pub(super) operations: Vec<Operation>,
+    commit: CommitWriter,
     timestamp_ms: i64,
 }
 
@@ -46,7 +47,7 @@ struct Target {
 impl std::fmt::Debug for Transaction<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let space = self.target.as_ref().map(|target| target.overlay.space);
-        f.debug_struct("Transaction").field("space", &space).field("operations", &self.operations.len()).finish()
+        f.debug_struct("Transaction").field("space", &space).field("operations", &self.commit.operations()).finish()
     }
 }
 
@@ -58,7 +59,7 @@ pub(super) fn run<T, E>(
 ) -> Result<T, TransactionError<E>> {
     inner.write(durability == Durability::Local, |work| {
         let timestamp_ms = inner.host.now_ms();
-        let mut transaction = Transaction { work, target: None, operations: Vec::new(), timestamp_ms };
+        let mut transaction = Transaction { work, target: None, commit: CommitWriter::default(), timestamp_ms };
         let value = body(&mut transaction).map_err(TransactionError::Aborted)?;
         transaction.commit()?;
         Ok(value)
@@ -73,7 +74,7 @@ pub(super) fn run_many<T, E>(
 ) -> Result<T, TransactionError<E>> {
     inner.write_alone(durability == Durability::Local, |work| {
         let timestamp_ms = inner.host.now_ms();
-        let mut transaction = Transaction { work, target: None, operations: Vec::new(), timestamp_ms };
+        let mut transaction = Transaction { work, target: None, commit: CommitWriter::default(), timestamp_ms };
         let flow = body(&mut transaction).map_err(TransactionError::Aborted)?;
         transaction.commit()?;
         Ok(flow)
@@ -144,7 +145,7 @@ impl Transaction<'_> {
         {
             return Ok(());
         }
-        if !self.operations.is_empty() {
+        if self.commit.operations() > 0 {
             let first = self.target.as_ref().map_or(space, |target| target.overlay.space);
             return Err(WriteError::TwoSpaces { first, second: space });
         }
@@ -237,11 +238,12 @@ impl Transaction<'_> {
             Some(schema) => schema.check_insert(collection, id.as_str(), fields)?,
             None => fields,
         };
-        let state = self.state(collection, id.as_str())?;
-        if state.live_generation().is_some() {
+        let (live, last) = self
+            .of(collection, id.as_str(), |document| Ok((document.live_generation()?, document.last_generation()?)))?;
+        if live.is_some() {
             return Err(WriteError::Exists { collection: collection.to_owned(), id });
         }
-        let generation = state.last_generation() + 1;
+        let generation = last + 1;
         let mut edits = Vec::with_capacity(fields.len());
         let mut rich = Vec::new();
         for (name, value) in fields {
@@ -265,7 +267,7 @@ impl Transaction<'_> {
         let id = document_id(id)?;
         let schema = self.schema(collection)?;
         let missing = || WriteError::Missing { collection: collection.to_owned(), id: id.clone() };
-        let generation = self.state(collection, id.as_str())?.live_generation().ok_or_else(missing)?;
+        let generation = self.live_generation(collection, id.as_str())?.ok_or_else(missing)?;
         let mut plain: Vec<(String, FieldOp)> = Vec::new();
         for (name, edit) in edits {
             // What an edit means depends on what the earlier ones of its field left.
@@ -298,7 +300,7 @@ impl Transaction<'_> {
     pub fn upsert(&mut self, collection: &str, id: &str, fields: Fields) -> Result<bool, WriteError> {
         document_id(id)?;
         check_collection(collection)?;
-        if self.state(collection, id)?.live_generation().is_none() {
+        if self.live_generation(collection, id)?.is_none() {
             self.insert(collection, Some(id), fields)?;
             return Ok(true);
         }
@@ -312,7 +314,7 @@ impl Transaction<'_> {
     /// As [`Transaction::in_space`].
     pub fn delete(&mut self, collection: &str, id: &str) -> Result<bool, WriteError> {
         let id = document_id(id)?;
-        let Some(generation) = self.state(collection, id.as_str())?.live_generation() else { return Ok(false) };
+        let Some(generation) = self.live_generation(collection, id.as_str())? else { return Ok(false) };
         rich_edits::finish(self, collection, &id)?;
         self.apply(collection, &id, generation, Action::Delete)?;
         Ok(true)
@@ -324,14 +326,15 @@ impl Transaction<'_> {
     /// [`WriteError::Exists`] when it is alive, [`WriteError::Missing`] when it never was.
     pub fn restore(&mut self, collection: &str, id: &str) -> Result<(), WriteError> {
         let id = document_id(id)?;
-        let state = self.state(collection, id.as_str())?;
-        if state.live_generation().is_some() {
+        let (live, last) = self
+            .of(collection, id.as_str(), |document| Ok((document.live_generation()?, document.last_generation()?)))?;
+        if live.is_some() {
             return Err(WriteError::Exists { collection: collection.to_owned(), id });
         }
-        let closed = state.last_closed_generation();
+        let closed = self.of(collection, id.as_str(), Held::last_closed_generation)?;
         let continues =
             closed.ok_or_else(|| WriteError::Missing { collection: collection.to_owned(), id: id.clone() })?;
-        let generation = state.last_generation() + 1;
+        let generation = last + 1;
         self.apply(collection, &id, generation, Action::Restore { continues })
     }
 
@@ -349,9 +352,10 @@ impl Transaction<'_> {
         schema.check().map_err(|error| WriteError::Invalid { why: error.to_string() })?;
         let id = document_id(collection)?;
         let fields = schema.to_fields();
-        let state = self.state(SCHEMAS, collection)?;
-        let next = state.last_generation() + 1;
-        match state.live_generation() {
+        let (live, last) =
+            self.of(SCHEMAS, collection, |document| Ok((document.live_generation()?, document.last_generation()?)))?;
+        let next = last + 1;
+        match live {
             None => {
                 let edits = fields.into_iter().map(|(name, value)| (name, FieldOp::Set(value))).collect();
                 self.apply(SCHEMAS, &id, next, Action::Insert(edits))?;
@@ -383,8 +387,18 @@ impl Transaction<'_> {
         Ok(declared.map(|declared| declared.schema.clone()))
     }
 
-    pub(super) fn state(&mut self, collection: &str, id: &str) -> Result<&DocumentState, WriteError> {
-        Ok(&self.changing(collection, id)?.state)
+    /// What `ask` finds in the document.
+    pub(super) fn of<T>(
+        &mut self,
+        collection: &str,
+        id: &str,
+        ask: impl FnOnce(&Held) -> Result<T, DecodeError>,
+    ) -> Result<T, WriteError> {
+        Ok(ask(&self.changing(collection, id)?.held).map_err(undecodable(id))?)
+    }
+
+    fn live_generation(&mut self, collection: &str, id: &str) -> Result<Option<u64>, WriteError> {
+        self.of(collection, id, Held::live_generation)
     }
 
     /// The document, ready to be changed.
@@ -395,7 +409,7 @@ impl Transaction<'_> {
         Ok(target.overlay.document(&self.work, slot, id)?)
     }
 
-    /// Folds an operation into the overlay and keeps it for the commit.
+    /// Writes an operation into the commit and folds it into the overlay, or does neither.
     pub(super) fn apply(
         &mut self,
         collection: &str,
@@ -408,8 +422,9 @@ impl Transaction<'_> {
         self.target()?;
         let target = self.target.as_mut().expect("made above");
         let origin = Origin { dot: target.dot, timestamp_ms, saw: &|_| true };
-        target.overlay.fold(&mut self.work, &operation, &origin)?;
-        self.operations.push(operation);
+        let before = self.commit.mark();
+        self.commit.push(&operation)?;
+        target.overlay.fold(&mut self.work, &operation, &origin).inspect_err(|_| self.commit.back_to(before))?;
         Ok(())
     }
 
@@ -437,11 +452,8 @@ impl Transaction<'_> {
         }
         let slot = intern(&mut self.work.state.names, &mut self.work.tables, name)?;
         let names = self.work.state.names.clone();
-        let state = self.state(collection, id)?;
-        let chain = state.live_generation().map(|generation| state.chain(generation)).unwrap_or_default();
-        let cells = state.fields.get(&slot).map(Vec::as_slice).unwrap_or_default();
-        Ok(crate::document::view::shown_cell(cells, &chain, None, &*names)
-            .map_or(FieldKind::Register, |cell| cell.kind()))
+        let shown = self.of(collection, id, |document| document.shown_kind(slot, &*names))?;
+        Ok(shown.unwrap_or(FieldKind::Register))
     }
 
     /// An edit of a register, counter or set as operations.
@@ -507,28 +519,25 @@ impl Transaction<'_> {
     /// Documents with edits of text or json that are not finished.
     pub(super) fn pending_documents(&self) -> Vec<(String, DocumentId)> {
         let names = &self.work.state.names;
-        let changed = self.target.iter().flat_map(|target| &target.overlay.documents);
-        let pending = changed.flat_map(|(collection, documents)| {
-            documents
-                .iter()
-                .filter(|(_, changing)| changing.pending.values().any(|pending| pending.made.is_none()))
-                .filter_map(|(id, _)| Some((names.name(*collection).to_string(), DocumentId::new(id.clone()).ok()?)))
-        });
+        let looked_at = self.target.iter().flat_map(|target| target.overlay.all());
+        let pending = looked_at
+            .filter(|(_, changing)| changing.pending.values().any(|pending| pending.made.is_none()))
+            .filter_map(|(slot, changing)| Some((names.owned(slot), DocumentId::new(&*changing.id).ok()?)));
         pending.collect()
     }
 
     /// Encodes, seals, appends, and writes documents and indexes.
     fn commit(mut self) -> Result<(), WriteError> {
         rich_edits::finish_all(&mut self)?;
-        if self.operations.is_empty() {
+        if self.commit.operations() == 0 {
             return Ok(());
         }
         let Some(mut target) = self.target.take() else { return Ok(()) };
-        let stream = encode_commit(&self.operations)?;
+        let stream = std::mem::take(&mut self.commit).finish()?;
         let space = target.overlay.space;
         append(&mut self.work, &space, Plane::Data, &stream, &target.key, self.timestamp_ms)?;
-        let changes = target.overlay.take_changes();
-        target.overlay.store(&mut self.work, target.dot)?;
+        let changes = target.overlay.take_changes()?;
+        target.overlay.store(&mut self.work)?;
         let (space, writer) = (self.work.space(&space)?.clone(), self.work.inner.writer);
         for (chain, change, cell) in changes {
             rich_changes::record(&mut self.work, &space, &chain, &change, &writer, target.dot.sequence, Some(cell))?;

@@ -8,11 +8,12 @@ use super::append::{TreeRows, split_entry};
 use super::digest::digest;
 use super::indexing::{index_prefix, rows_of};
 use super::log_reading::{applied_order, read_log};
-use super::records::document_key;
+use super::records::{DOCUMENT_PREFIX_BYTES, document_key};
 use super::state::{LogState, SpaceState, entry_key, log_key};
 use super::tables::{ReadTables, Tables};
+use super::touches;
 use super::{Inner, Location, Options, Published, ReadError, Store, VerifyReport};
-use crate::document::state::DocumentState;
+use crate::document::held::Held;
 use crate::host::HeadSigner;
 use crate::id::WriterId;
 use crate::log::tree::{leaf_hash, root_at};
@@ -156,12 +157,11 @@ fn check_indexes(published: &Published, space: &SpaceState, report: &mut VerifyR
             let row = row?;
             let wrong = || tables.documents.damaged(row.key());
             let id = std::str::from_utf8(&row.key()[prefix.len()..]).map_err(|_| wrong())?;
-            let state = DocumentState::decode(row.value()?, published.state.names.slots()).map_err(|_| wrong())?;
-            alive += u64::from(state.live_generation().is_some());
+            let held = Held::stored(row.value()?, published.state.names.slots()).map_err(|_| wrong())?;
+            alive += u64::from(held.live_generation().map_err(|_| wrong())?.is_some());
             report.documents += 1;
-            expected.extend(
-                rows_of(&published.state.names, space, *collection, id, &state)?.into_iter().map(|row| row.key),
-            );
+            expected
+                .extend(rows_of(&published.state.names, space, *collection, id, &held)?.into_iter().map(|row| row.key));
         }
         let name = published.state.names.name(*collection);
         if alive != *count {
@@ -242,7 +242,34 @@ fn check_documents(
         let new = rebuilt.inner.published();
         if digest(published, &inner.cells, &space.id)? != digest(&new, &rebuilt.inner.cells, &space.id)? {
             report.problems.push(format!("space {}: the documents are not what its logs fold to", space.id));
+        } else if hash_of_touches(published, space)?
+            != hash_of_touches(&new, new.state.spaces.get(&space.id).unwrap_or(space))?
+        {
+            report.problems.push(format!("space {}: documents name other commits than touched them", space.id));
         }
     }
     Ok(())
+}
+
+/// One hash over which commits touched each document, in a form that holds nothing local.
+fn hash_of_touches(published: &Published, space: &SpaceState) -> Result<[u8; 32], ReadError> {
+    let (tables, names) = (&published.tables, &published.state.names);
+    let mut collections: Vec<_> = space.counts.keys().map(|slot| (names.name(*slot), *slot)).collect();
+    collections.sort();
+    let mut hasher = blake3::Hasher::new();
+    for (name, slot) in collections {
+        hasher.update(name.as_bytes());
+        for row in tables.documents.prefixed(&document_key(slot, space.slot, ""))? {
+            let row = row?;
+            let commits = touches::of_document(&**tables, names.slots(), row.key(), row.value()?)?;
+            let mut commits: Vec<_> =
+                commits.into_iter().map(|dot| (names.writer_at(dot.writer), dot.sequence)).collect();
+            commits.sort_unstable();
+            hasher.update(&row.key()[DOCUMENT_PREFIX_BYTES..]);
+            for (writer, sequence) in commits {
+                hasher.update(&writer.map_or([0; 40], WriterId::to_bytes)).update(&sequence.to_be_bytes());
+            }
+        }
+    }
+    Ok(*hasher.finalize().as_bytes())
 }

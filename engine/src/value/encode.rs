@@ -128,6 +128,16 @@ impl Value {
         Ok(value)
     }
 
+    /// Moves past one value without building it, and gives its bytes. They may still not decode.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where no value could end.
+    pub(crate) fn skip<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+        let mut start = reader.clone();
+        skip(reader, 0)?;
+        start.take(reader.position() - start.position())
+    }
+
     /// Reads one value that takes up all of `bytes`.
     ///
     /// # Errors
@@ -279,6 +289,38 @@ fn decode(reader: &mut Reader<'_>, depth: usize) -> Result<Value, DecodeError> {
     })
 }
 
+fn skip(reader: &mut Reader<'_>, depth: usize) -> Result<(), DecodeError> {
+    let tag = reader.byte()?;
+    match tag {
+        SMALL_INT.. | NULL | FALSE | TRUE => {}
+        SHORT_STRING.. => drop(reader.take(usize::from(tag & !SHORT_STRING))?),
+        INT | TIMESTAMP => drop(reader.varint()?),
+        FLOAT => drop(reader.array::<8>()?),
+        STRING | BYTES => drop(reader.bytes()?),
+        LIST => {
+            decode_deeper(depth)?;
+            for _ in 0..reader.count(1)? {
+                skip(reader, depth + 1)?;
+            }
+        }
+        OBJECT => {
+            decode_deeper(depth)?;
+            for _ in 0..reader.count(2)? {
+                reader.bytes()?;
+                skip(reader, depth + 1)?;
+            }
+        }
+        REFERENCE => drop((reader.bytes()?, reader.bytes()?)),
+        VECTOR => {
+            let count = reader.count(size_of::<f32>())?;
+            reader.take(count * size_of::<f32>())?;
+        }
+        BLOB => drop((reader.array::<32>()?, reader.varint()?)),
+        _ => return Err(DecodeError::Tag { tag }),
+    }
+    Ok(())
+}
+
 fn decode_list(reader: &mut Reader<'_>, depth: usize) -> Result<Value, DecodeError> {
     decode_deeper(depth)?;
     let count = reader.count(1)?;
@@ -324,6 +366,23 @@ mod tests {
 
     fn nested(depth: usize) -> Value {
         (0..depth).fold(Value::Null, |inner, _| Value::List(vec![inner]))
+    }
+
+    #[test]
+    fn skipping_a_value_ends_where_decoding_it_does() {
+        let mut sampler = Sampler::new(3);
+        for _ in 0..5_000 {
+            let bytes = sampler.value(4).to_bytes().unwrap();
+            let followed = [&bytes[..], &[0x7f]].concat();
+            let mut reader = Reader::new(&followed);
+            assert_eq!(Value::skip(&mut reader).unwrap(), &bytes[..]);
+            assert_eq!(reader.remaining(), 1);
+            for length in 0..bytes.len() {
+                assert!(Value::skip(&mut Reader::new(&bytes[..length])).is_err(), "{length} of {bytes:02x?}");
+            }
+        }
+        let deep = [LIST, 1].repeat(Value::MAX_DEPTH + 1);
+        assert!(matches!(Value::skip(&mut Reader::new(&deep)), Err(DecodeError::Limit { .. })));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Writing the commit stream.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::codec::{put_bytes, put_signed, put_varint};
@@ -11,53 +12,114 @@ use crate::operation::{Action, FieldOp, Operation};
 /// # Errors
 /// [`OperationError`] for whatever [`decode_commit`] would refuse.
 pub fn encode_commit(operations: &[Operation]) -> Result<Vec<u8>, OperationError> {
-    if operations.is_empty() {
-        return Err(OperationError::Empty);
-    }
-    at_most(operations.len(), "the number of operations in a commit", MAX_OPERATIONS)?;
-    let mut encoder = Encoder::default();
-    for operation in operations {
-        encoder.operation(operation)?;
-        at_most(encoder.body.len(), "the size of a commit in bytes", MAX_COMMIT_BYTES)?;
-    }
-    at_most(encoder.writes, "the number of field writes in a commit", MAX_FIELD_WRITES)?;
-    let mut out =
-        Vec::with_capacity(encoder.body.len() + encoder.names.iter().map(|name| name.len() + 2).sum::<usize>());
-    out.push(VERSION);
-    put_varint(&mut out, encoder.names.len() as u64);
-    encoder.names.iter().for_each(|name| put_bytes(&mut out, name.as_bytes()));
-    out.extend_from_slice(&encoder.body);
-    at_most(out.len(), "the size of a commit in bytes", MAX_COMMIT_BYTES)?;
-    Ok(out)
+    let mut writer = CommitWriter::default();
+    operations.iter().try_for_each(|operation| writer.push(operation))?;
+    writer.finish()
 }
 
 fn at_most(size: usize, what: &'static str, limit: usize) -> Result<(), OperationError> {
     if size <= limit { Ok(()) } else { Err(OperationError::TooLarge { what, size, limit }) }
 }
 
-#[derive(Default)]
-struct Encoder<'a> {
-    names: Vec<&'a str>,
-    positions: BTreeMap<&'a str, u64>,
+/// Writes a commit operation by operation.
+#[derive(Debug, Default)]
+pub struct CommitWriter {
+    names: Vec<Arc<str>>,
+    positions: BTreeMap<Arc<str>, u64>,
+    /// The position that was asked for last.
+    last: usize,
     body: Vec<u8>,
+    operations: usize,
     writes: usize,
 }
 
-impl<'a> Encoder<'a> {
-    fn position(&mut self, name: &'a str) -> Result<u64, OperationError> {
-        if let Some(position) = self.positions.get(name) {
-            return Ok(*position);
+/// A place in a commit that is being written.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    names: usize,
+    body: usize,
+    operations: usize,
+    writes: usize,
+}
+
+impl CommitWriter {
+    /// How many operations were written.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// The place after what was written so far.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { names: self.names.len(), body: self.body.len(), operations: self.operations, writes: self.writes }
+    }
+
+    /// Takes back everything after `mark`.
+    pub fn back_to(&mut self, mark: Mark) {
+        for name in self.names.drain(mark.names..) {
+            self.positions.remove(&name);
+        }
+        self.body.truncate(mark.body);
+        (self.operations, self.writes) = (mark.operations, mark.writes);
+    }
+
+    /// Writes one more operation, or nothing.
+    ///
+    /// # Errors
+    /// [`OperationError`] for whatever [`decode_commit`] would refuse.
+    pub fn push(&mut self, operation: &Operation) -> Result<(), OperationError> {
+        let mark = self.mark();
+        let pushed = self.operation(operation).and_then(|()| {
+            self.operations += 1;
+            at_most(self.operations, "the number of operations in a commit", MAX_OPERATIONS)?;
+            at_most(self.body.len(), "the size of a commit in bytes", MAX_COMMIT_BYTES)?;
+            at_most(self.writes, "the number of field writes in a commit", MAX_FIELD_WRITES)
+        });
+        if pushed.is_err() {
+            self.back_to(mark);
+        }
+        pushed
+    }
+
+    /// The commit.
+    ///
+    /// # Errors
+    /// [`OperationError::Empty`], [`OperationError::TooLarge`].
+    pub fn finish(self) -> Result<Vec<u8>, OperationError> {
+        if self.operations == 0 {
+            return Err(OperationError::Empty);
+        }
+        let names: usize = self.names.iter().map(|name| name.len() + 2).sum();
+        let mut out = Vec::with_capacity(self.body.len() + names + 4);
+        out.push(VERSION);
+        put_varint(&mut out, self.names.len() as u64);
+        self.names.iter().for_each(|name| put_bytes(&mut out, name.as_bytes()));
+        out.extend_from_slice(&self.body);
+        at_most(out.len(), "the size of a commit in bytes", MAX_COMMIT_BYTES)?;
+        Ok(out)
+    }
+
+    fn position(&mut self, name: &str) -> Result<u64, OperationError> {
+        // The names of one operation mostly follow those of the one before it.
+        let expected =
+            [self.last + 1, 0].into_iter().find(|at| self.names.get(*at).is_some_and(|known| **known == *name));
+        let known = expected.map(|at| at as u64).or_else(|| self.positions.get(name).copied());
+        if let Some(position) = known {
+            self.last = position as usize;
+            return Ok(position);
         }
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             return Err(OperationError::Name { length: name.len(), start: name.chars().take(40).collect() });
         }
         let position = self.names.len() as u64;
-        self.names.push(name);
+        let name: Arc<str> = name.into();
+        self.names.push(name.clone());
         self.positions.insert(name, position);
         Ok(position)
     }
 
-    fn operation(&mut self, operation: &'a Operation) -> Result<(), OperationError> {
+    fn operation(&mut self, operation: &Operation) -> Result<(), OperationError> {
         let Operation { collection, id, generation, action } = operation;
         let (code, writes) = match action {
             Action::Insert(writes) => (INSERT, Some(writes)),
@@ -86,7 +148,7 @@ impl<'a> Encoder<'a> {
         writes.map_or(Ok(()), |writes| self.writes(id, writes))
     }
 
-    fn writes(&mut self, id: &DocumentId, writes: &'a [(String, FieldOp)]) -> Result<(), OperationError> {
+    fn writes(&mut self, id: &DocumentId, writes: &[(String, FieldOp)]) -> Result<(), OperationError> {
         at_most(writes.len(), "the number of field writes in an operation", MAX_FIELDS)?;
         self.writes += writes.len();
         let mut cells = Cells::new(writes.len());
