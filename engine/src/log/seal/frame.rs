@@ -12,8 +12,8 @@ pub const ZSTD_LEVEL: i32 = 1;
 
 /// Set in the first number of a frame whose payload is compressed.
 const ZSTD: u64 = 1;
-/// A chunk this short never compresses: a zstd frame costs more than it could save.
-const NEVER_COMPRESSES: usize = 16;
+/// A chunk this short is stored: it hardly compresses, and trying costs more than everything else of a small commit.
+const STORED_BYTES_MAX: usize = 128;
 /// Two varints of at most three bytes.
 const FRAME_HEAD_BYTES_MAX: usize = 6;
 /// Of a zstd frame header's descriptor: all but the size of the content size.
@@ -65,7 +65,7 @@ impl Packer {
 
     /// The compressed bytes, if they are fewer.
     fn compress(&mut self, chunk: &[u8]) -> Option<&[u8]> {
-        if chunk.len() <= NEVER_COMPRESSES {
+        if chunk.len() <= STORED_BYTES_MAX {
             return None;
         }
         let room = self.compressed.get_mut(..chunk.len() - 1)?;
