@@ -2,7 +2,7 @@
 
 use super::group::{Work, lock, sign_head};
 use super::state::{LogState, entry_key, log_key, order_key};
-use super::tables::{Table, Tables, WriteTables, damaged};
+use super::tables::{Opens, Table, Tables, WriteTables, damaged};
 use super::{Inner, ReadError, WriteError};
 use crate::codec::{self, Reader};
 use crate::id::{EpochId, SpaceId, WriterId};
@@ -214,7 +214,7 @@ pub(crate) struct TreeRows<'t, R> {
     pub log: [u8; 9],
 }
 
-impl<R: redb::ReadableTable<&'static [u8], &'static [u8]>> NodeSource for TreeRows<'_, R> {
+impl<R: Opens> NodeSource for TreeRows<'_, R> {
     type Error = ReadError;
 
     fn node(&self, level: u32, index: u64) -> Result<[u8; 32], ReadError> {

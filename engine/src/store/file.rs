@@ -248,7 +248,8 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
     let (signer, database, nonce, mirror);
     let incarnation: [u8; Incarnation::BYTES];
     {
-        let mut tables = WriteTables::open(&transaction, era.lessee()).map_err(damaged)?;
+        let mut tables = WriteTables::new(&transaction, era.lessee());
+        tables.create().map_err(damaged)?;
         let stored = |tables: &WriteTables<'_>, key: &[u8]| -> Result<Option<Vec<u8>>, OpenError> {
             Ok(tables.meta.get(key).map_err(damaged)?.map(|row| row.to_vec()))
         };

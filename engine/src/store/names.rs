@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ReadError;
-use super::tables::{Table, Tables, WriteTables, damaged};
+use super::tables::{Tables, WriteTable, WriteTables, damaged};
 use crate::document::record::Slots;
 use crate::document::view::Writers;
 use crate::id::WriterId;
@@ -136,12 +136,7 @@ pub(crate) fn intern_writer(
     Ok(slot)
 }
 
-fn put(
-    table: &mut Table<redb::Table<'_, &'static [u8], &'static [u8]>>,
-    kind: u8,
-    slot: u32,
-    value: &[u8],
-) -> Result<(), ReadError> {
+fn put(table: &mut WriteTable<'_>, kind: u8, slot: u32, value: &[u8]) -> Result<(), ReadError> {
     let mut key = [kind; 5];
     key[1..].copy_from_slice(&slot.to_be_bytes());
     table.insert(&key, value)

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::overlay::Changing;
 use super::records::RichReader;
 use super::state::SpaceState;
-use super::tables::{Table, Tables, WriteTables};
+use super::tables::{Opening, Opens, Table, Tables, WriteTable, WriteTables};
 use super::{ReadError, WriteError};
 use crate::id::DocumentId;
 use crate::operation::FieldKind;
@@ -41,7 +41,7 @@ struct CellRows<'t, R> {
     prefix: Vec<u8>,
 }
 
-impl<R: redb::ReadableTable<&'static [u8], &'static [u8]>> Rows for CellRows<'_, R> {
+impl<R: Opens> Rows for CellRows<'_, R> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         Ok(self.table.get(&[&self.prefix[..], key].concat())?.map(|row| row.to_vec()))
     }
@@ -65,7 +65,7 @@ impl<R: redb::ReadableTable<&'static [u8], &'static [u8]>> Rows for CellRows<'_,
 
 /// The rows of one cell, inside a write.
 pub(crate) struct CellRowsMut<'w, 't> {
-    table: &'w mut Table<redb::Table<'t, &'static [u8], &'static [u8]>>,
+    table: &'w mut WriteTable<'t>,
     prefix: Vec<u8>,
 }
 
@@ -83,7 +83,7 @@ impl<'w, 't> CellRowsMut<'w, 't> {
         Self { table: &mut tables.rich, prefix }
     }
 
-    fn reading(&self) -> CellRows<'_, redb::Table<'t, &'static [u8], &'static [u8]>> {
+    fn reading(&self) -> CellRows<'_, Opening<'t>> {
         CellRows { table: self.table, prefix: self.prefix.clone() }
     }
 }

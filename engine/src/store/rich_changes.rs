@@ -89,12 +89,12 @@ fn saw(space: &SpaceState, writer: &WriterId, run: &Run, other: &WriterId) -> u6
     named.map(|(_, prefix)| prefix.length).or_else(before).unwrap_or(0)
 }
 
-fn stored_cells<'w>(
-    work: &'w Work<'_>,
+fn stored_cells<'w, 'g>(
+    work: &'w Work<'g>,
     space: &'w SpaceState,
     collection: u32,
     id: &'w str,
-) -> StoredCells<'w, super::tables::WriteTables<'w>> {
+) -> StoredCells<'w, super::tables::WriteTables<'g>> {
     StoredCells {
         tables: &work.tables,
         names: &work.state.names,

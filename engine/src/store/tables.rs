@@ -3,6 +3,7 @@
 //! Every value ends in a check over table, key and value, verified on each read, because redb verifies nothing when it
 //! reads.
 
+use std::cell::OnceCell;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ macro_rules! tables {
 
         /// The tables of a read transaction.
         pub(crate) struct ReadTables {
-            $($(#[$doc])* pub $field: Table<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>,)*
+            $($(#[$doc])* pub $field: Table<ReadOnly>,)*
         }
 
         impl ReadTables {
@@ -56,34 +57,34 @@ macro_rules! tables {
 
         /// The tables of a write transaction.
         pub(crate) struct WriteTables<'t> {
-            $($(#[$doc])* pub $field: Table<redb::Table<'t, &'static [u8], &'static [u8]>>,)*
+            $($(#[$doc])* pub $field: WriteTable<'t>,)*
         }
 
         impl<'t> WriteTables<'t> {
-            pub fn open(transaction: &'t redb::WriteTransaction, lessee: &Arc<Lessee>) -> Result<Self, ReadError> {
-                Ok(Self {
-                    $($field: Table {
-                        rows: opened(lessee, || transaction.open_table(name::$field.definition))?,
-                        name: name::$field,
-                        lessee: lessee.clone(),
-                    },)*
-                })
+            pub fn new(transaction: &'t redb::WriteTransaction, lessee: &Arc<Lessee>) -> Self {
+                Self { $($field: WriteTable::new(transaction, lessee, name::$field),)* }
+            }
+
+            /// Makes every table that is not there yet.
+            pub fn create(&self) -> Result<(), ReadError> {
+                $(self.$field.rows.opened()?;)*
+                Ok(())
             }
         }
 
         /// The tables that documents are read from, in either kind of transaction.
         pub(crate) trait Tables {
-            type Rows: ReadableTable<&'static [u8], &'static [u8]>;
+            type Rows: Opens;
             $($(#[$doc])* fn $field(&self) -> &Table<Self::Rows>;)*
         }
 
         impl Tables for ReadTables {
-            type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+            type Rows = ReadOnly;
             $(fn $field(&self) -> &Table<Self::Rows> { &self.$field })*
         }
 
         impl<'t> Tables for WriteTables<'t> {
-            type Rows = redb::Table<'t, &'static [u8], &'static [u8]>;
+            type Rows = Opening<'t>;
             $(fn $field(&self) -> &Table<Self::Rows> { &self.$field })*
         }
     };
@@ -125,6 +126,55 @@ const LONE_ROWS_MAX: usize = 3;
 
 /// How many bytes of check follow every value.
 pub(crate) const CHECK_BYTES: usize = 8;
+
+pub(crate) type ReadOnly = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+type Writable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
+
+/// A table that can be read, in either kind of transaction.
+pub(crate) trait Opens {
+    type Opened: ReadableTable<&'static [u8], &'static [u8]>;
+
+    fn opened(&self) -> Result<&Self::Opened, ReadError>;
+}
+
+impl Opens for ReadOnly {
+    type Opened = Self;
+
+    fn opened(&self) -> Result<&Self, ReadError> {
+        Ok(self)
+    }
+}
+
+/// A table of a write transaction that is opened at its first use: a small write uses few, and opening one costs as much as
+/// several rows.
+pub(crate) struct Opening<'t> {
+    transaction: &'t redb::WriteTransaction,
+    definition: Definition,
+    lessee: Arc<Lessee>,
+    opened: OnceCell<Writable<'t>>,
+}
+
+impl<'t> Opens for Opening<'t> {
+    type Opened = Writable<'t>;
+
+    fn opened(&self) -> Result<&Self::Opened, ReadError> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = opened(&self.lessee, || self.transaction.open_table(self.definition))?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+}
+
+impl<'t> Opening<'t> {
+    fn opened_mut(&mut self) -> Result<&mut Writable<'t>, ReadError> {
+        self.opened()?;
+        Ok(self.opened.get_mut().expect("opened above"))
+    }
+}
+
+/// A table that can be written.
+pub(crate) type WriteTable<'t> = Table<Opening<'t>>;
 
 /// One table whose values carry checks.
 pub(crate) struct Table<R> {
@@ -172,7 +222,7 @@ pub(crate) struct Rows<'a, R> {
     is_over: bool,
 }
 
-impl<'a, R: ReadableTable<&'static [u8], &'static [u8]>> Rows<'a, R> {
+impl<'a, R: Opens> Rows<'a, R> {
     fn step(&mut self, step: impl FnOnce(&mut redb::Range<'a, &'static [u8], &'static [u8]>) -> Step<'a>) -> Next<'a> {
         if self.is_over {
             return None;
@@ -188,7 +238,7 @@ type Guard<'a> = redb::AccessGuard<'a, &'static [u8]>;
 type Step<'a> = Option<Result<(Guard<'a>, Guard<'a>), StorageError>>;
 type Next<'a> = Option<Result<Row<'a>, ReadError>>;
 
-impl<'a, R: ReadableTable<&'static [u8], &'static [u8]>> Iterator for Rows<'a, R> {
+impl<'a, R: Opens> Iterator for Rows<'a, R> {
     type Item = Result<Row<'a>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -196,7 +246,7 @@ impl<'a, R: ReadableTable<&'static [u8], &'static [u8]>> Iterator for Rows<'a, R
     }
 }
 
-impl<R: ReadableTable<&'static [u8], &'static [u8]>> DoubleEndedIterator for Rows<'_, R> {
+impl<R: Opens> DoubleEndedIterator for Rows<'_, R> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.step(DoubleEndedIterator::next_back)
     }
@@ -234,7 +284,7 @@ fn lost(lessee: &Lessee, said: String) -> ReadError {
     storage(said)
 }
 
-impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
+impl<R: Opens> Table<R> {
     /// Asks redb, which can panic and finds pages wrong where they are damaged: then whatever is at `key` can't be read.
     fn ask<T>(&self, key: &[u8], question: impl FnOnce() -> Result<T, StorageError>) -> Result<T, ReadError> {
         match contain(question) {
@@ -249,7 +299,8 @@ impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Checked<'_>>, ReadError> {
-        let Some(guard) = self.ask(key, || self.rows.get(key))? else { return Ok(None) };
+        let rows = self.rows.opened()?;
+        let Some(guard) = self.ask(key, || rows.get(key))? else { return Ok(None) };
         verified(self.name, key, guard.value())?;
         Ok(Some(Checked(guard)))
     }
@@ -260,7 +311,8 @@ impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
             Bound::Included(key) | Bound::Excluded(key) => (*key).into(),
             Bound::Unbounded => Box::default(),
         };
-        let rows = self.ask(&start, || self.rows.range::<&[u8]>(range))?;
+        let rows = self.rows.opened()?;
+        let rows = self.ask(&start, || rows.range::<&[u8]>(range))?;
         Ok(Rows { rows, table: self, start, is_over: false })
     }
 
@@ -277,10 +329,16 @@ impl<R: ReadableTable<&'static [u8], &'static [u8]>> Table<R> {
     }
 }
 
-impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
+impl<'t> WriteTable<'t> {
+    fn new(transaction: &'t redb::WriteTransaction, lessee: &Arc<Lessee>, name: TableName) -> Self {
+        let rows =
+            Opening { transaction, definition: name.definition, lessee: lessee.clone(), opened: OnceCell::new() };
+        Self { rows, name, lessee: lessee.clone() }
+    }
+
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
         let length = value.len();
-        let mut room = self.rows.insert_reserve(key, length + CHECK_BYTES).map_err(storage)?;
+        let mut room = self.rows.opened_mut()?.insert_reserve(key, length + CHECK_BYTES).map_err(storage)?;
         let room = room.as_mut();
         room[..length].copy_from_slice(value);
         room[length..].copy_from_slice(&check(self.name, key, value));
@@ -302,15 +360,17 @@ impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
             value.extend_from_slice(&check(name, key, value));
             Ok::<(), ReadError>(())
         };
-        let (mut at, mut lone) = (0, 0);
+        let rows = self.rows.opened_mut()?;
+        // One row alone is cheaper to insert as such.
+        let (mut at, mut lone) = (0, if count > 1 { 0 } else { LONE_ROWS_MAX });
         while at < count {
             fill(at, &mut key, &mut value)?;
             at += 1;
             if lone == LONE_ROWS_MAX {
-                self.rows.insert(&key[..], &value[..]).map_err(storage)?;
+                rows.insert(&key[..], &value[..]).map_err(storage)?;
                 continue;
             }
-            let mut gap = self.rows.lower_bound_mut(Bound::Included(&key[..])).map_err(storage)?;
+            let mut gap = rows.lower_bound_mut(Bound::Included(&key[..])).map_err(storage)?;
             gap.insert_before(&key[..], &value[..]).map_err(storage)?;
             lone += 1;
             while at < count {
@@ -327,7 +387,7 @@ impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
     }
 
     pub fn remove(&mut self, key: &[u8]) -> Result<(), ReadError> {
-        self.rows.remove(key).map_err(storage)?;
+        self.rows.opened_mut()?.remove(key).map_err(storage)?;
         Ok(())
     }
 
@@ -335,7 +395,7 @@ impl Table<redb::Table<'_, &'static [u8], &'static [u8]>> {
     pub fn remove_prefixed(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
         let after = after_prefix(prefix);
         let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage)
+        self.rows.opened_mut()?.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage)
     }
 }
 
@@ -345,4 +405,50 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut after = prefix[..=last].to_vec();
     after[last] += 1;
     Some(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use redb::ReadableDatabase;
+
+    use super::*;
+    use crate::value::sample::Sampler;
+
+    /// Runs, rows between others, and rows far from each other are inserted alike.
+    #[test]
+    fn new_rows_are_there_whatever_stands_between_them() {
+        for seed in 0..60 {
+            let mut sampler = Sampler::new(seed);
+            let redb = redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap();
+            let mut expected = BTreeMap::new();
+            for _ in 0..4 {
+                let spread = [300, 3_000, 300_000][sampler.below(3)];
+                let new: BTreeMap<Vec<u8>, Vec<u8>> = (0..sampler.below(400))
+                    .map(|_| ((sampler.below(spread) as u32).to_be_bytes().to_vec(), vec![7; sampler.below(90)]))
+                    .filter(|(key, _)| !expected.contains_key(key))
+                    .collect();
+                let transaction = redb.begin_write().unwrap();
+                let mut tables = WriteTables::new(&transaction, &Arc::default());
+                tables.create().unwrap();
+                let rows: Vec<_> = new.iter().collect();
+                let write = |at: usize, key: &mut Vec<u8>, value: &mut Vec<u8>| {
+                    key.extend_from_slice(rows[at].0);
+                    value.extend_from_slice(rows[at].1);
+                    Ok(())
+                };
+                tables.documents.insert_new(rows.len(), write).unwrap();
+                drop(tables);
+                transaction.commit().unwrap();
+                expected.extend(new);
+            }
+            let tables = ReadTables::open(&redb.begin_read().unwrap(), &Arc::default()).unwrap();
+            let found = tables.documents.range(..).unwrap().map(|row| {
+                let row = row.unwrap();
+                (row.key().to_vec(), row.value().unwrap().to_vec())
+            });
+            assert!(found.eq(expected), "seed {seed}");
+        }
+    }
 }

@@ -134,7 +134,7 @@ pub enum PathSegment {
     Index(usize),
 }
 
-impl Transaction<'_> {
+impl<'store> Transaction<'store> {
     /// Writes go to `space` from here on, instead of home.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl Transaction<'_> {
         self.target.as_ref().map(|target| target.overlay.space).or(self.work.state.home)
     }
 
-    fn view(&self) -> View<'_, WriteTables<'_>> {
+    fn view(&self) -> View<'_, WriteTables<'store>> {
         View {
             tables: &self.work.tables,
             state: self.work.state,

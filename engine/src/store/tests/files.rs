@@ -101,7 +101,7 @@ fn a_file_of_another_format_version_is_refused_untouched() {
     for version in [1u32, 99] {
         let redb = redb::Database::open(&path).unwrap();
         let transaction = redb.begin_write().unwrap();
-        let mut tables = WriteTables::open(&transaction, &Arc::default()).unwrap();
+        let mut tables = WriteTables::new(&transaction, &Arc::default());
         tables.meta.insert(b"format", &version.to_be_bytes()).unwrap();
         drop(tables);
         transaction.commit().unwrap();
