@@ -35,11 +35,17 @@ impl CursorWriter {
         Self { header: header(query), bytes: Vec::new(), lengths: Vec::new() }
     }
 
-    /// Goes to a candidate's place.
-    pub fn go_to(&mut self, sorter: &Sorter<'_>, candidate: &dyn Candidate, space: &SpaceId) -> Result<(), ReadError> {
+    /// Goes to a candidate's place. `sole_key`: see [`Sorter::place`].
+    pub fn go_to(
+        &mut self,
+        sorter: &Sorter<'_>,
+        candidate: &dyn Candidate,
+        sole_key: Option<&[u8]>,
+        space: &SpaceId,
+    ) -> Result<(), ReadError> {
         self.bytes.clear();
         self.bytes.extend_from_slice(&self.header);
-        sorter.place(candidate, space, &mut self.bytes, &mut self.lengths)
+        sorter.place(candidate, sole_key, space, &mut self.bytes, &mut self.lengths)
     }
 
     /// Whether the place is after that of `cursor`.

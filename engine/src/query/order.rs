@@ -47,6 +47,13 @@ impl SortKey<'_> {
         self.turn(&mut out[start..]);
     }
 
+    /// As [`SortKey::put`], from the value's order key, for a key whose nulls are the least.
+    pub fn put_order_key(&self, key: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(key);
+        self.turn(&mut out[start..]);
+    }
+
     /// Appends the bytes that sort an id as this key says.
     pub fn put_id(&self, id: &str, out: &mut Vec<u8>) {
         let start = out.len();
@@ -128,10 +135,12 @@ impl<'q> Sorter<'q> {
     }
 
     /// Appends a candidate's place: every key, the id, the space. The byte order of places is the order of the result.
-    /// Puts the length of every key and of the id into `lengths`.
+    /// Puts the length of every key and of the id into `lengths`. `sole_key` is the order key of the one value that the query
+    /// orders by, if it is known: then the candidate is not asked.
     pub fn place(
         &self,
         candidate: &dyn Candidate,
+        sole_key: Option<&[u8]>,
         space: &SpaceId,
         out: &mut Vec<u8>,
         lengths: &mut Vec<u32>,
@@ -139,7 +148,10 @@ impl<'q> Sorter<'q> {
         lengths.clear();
         for (key, subject) in &self.keys {
             let start = out.len();
-            subject.read(candidate, |value| key.put(value.unwrap_or(&Value::Null), out))?;
+            match sole_key {
+                Some(known) => key.put_order_key(known, out),
+                None => subject.read(candidate, |value| key.put(value.unwrap_or(&Value::Null), out))?,
+            }
             lengths.push((out.len() - start) as u32);
         }
         let start = out.len();

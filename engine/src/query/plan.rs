@@ -13,7 +13,7 @@ use super::path::ID;
 use super::range::{Ids, Rows};
 use super::source::{Place, Source};
 use super::test::Distinct;
-use super::{Access, Comparison, Filter, Query};
+use super::{Access, Comparison, Filter, Nulls, Query};
 use crate::id::SpaceId;
 use crate::schema::Index;
 use crate::store::ReadError;
@@ -59,6 +59,8 @@ pub(crate) struct IndexRead<'q> {
     pub element: bool,
     /// Paths that have one value throughout a range, given in [`IndexRange::bound`].
     pub bound: Vec<String>,
+    /// Whether what follows the first byte of a row's key is the order key of the one value that the query orders by.
+    pub is_sole_key: bool,
     covered: Vec<&'q Filter>,
     ordered: bool,
 }
@@ -136,6 +138,7 @@ impl<'q> IndexRead<'q> {
             range: false,
             element: false,
             bound: Vec::new(),
+            is_sole_key: matches!((index.fields.as_slice(), order), ([field], [key, _]) if field == key.path && key.nulls == Nulls::Least),
             covered: Vec::new(),
             ordered: false,
         };
@@ -171,6 +174,7 @@ impl<'q> IndexRead<'q> {
                 self.ranges[0].prefix = vec![ELEMENT];
                 order_key(part, &mut self.ranges[0].prefix);
                 self.element = true;
+                self.is_sole_key = false;
                 text_part = matches!(part, Value::String(_));
             } else {
                 break;

@@ -114,11 +114,11 @@ impl Run<'_> {
                 Some(None) => {}
                 Some(Some(document)) => {
                     page.read += 1;
-                    flow = self.take(space, &Changed { document, reading: &self.reading }, &self.whole, page)?;
+                    flow = self.take(space, &Changed { document, reading: &self.reading }, None, &self.whole, page)?;
                 }
                 None => self.source.lookup(self.place(space), id, &self.reading, &mut |candidate| {
                     page.read += 1;
-                    flow = self.take(space, candidate, &self.residual, page)?;
+                    flow = self.take(space, candidate, None, &self.residual, page)?;
                     Ok(flow)
                 })?,
             }
@@ -135,7 +135,7 @@ impl Run<'_> {
             page.read += 1;
             let candidate = Changed { document, reading: &self.reading };
             if self.whole.matches(&candidate)? {
-                page.offer(space, &candidate, &self.sorter, self.query)?;
+                page.offer(space, &candidate, None, &self.sorter, self.query)?;
             }
         }
         Ok(())
@@ -167,7 +167,7 @@ impl Run<'_> {
                 return Ok(ControlFlow::Continue(()));
             }
             page.read += 1;
-            self.take(space, candidate, &self.residual, page)
+            self.take(space, candidate, None, &self.residual, page)
         })
     }
 
@@ -192,7 +192,7 @@ impl Run<'_> {
         if is_empty(bounds) {
             return Ok(());
         }
-        self.source.index_scan(self.place(space), &read.name, bounds, descending, &mut |_key, id| {
+        self.source.index_scan(self.place(space), &read.name, bounds, descending, &mut |key, id| {
             page.rows += 1;
             if is_changed(overlay, id) {
                 return Ok(ControlFlow::Continue(()));
@@ -201,7 +201,8 @@ impl Run<'_> {
                 page.matched += 1;
                 return Ok(ControlFlow::Continue(()));
             }
-            self.row_document(space, read, id, &self.residual, page)
+            let sole_key = if read.is_sole_key { key.get(1..) } else { None };
+            self.row_document(space, read, (sole_key, id), &self.residual, page)
         })
     }
 
@@ -218,7 +219,7 @@ impl Run<'_> {
             page.rows += 1;
             page.kept.expect_any_order();
             if !is_changed(overlay, id) {
-                let _any_order = self.row_document(space, read, id, &self.whole, page)?;
+                let _any_order = self.row_document(space, read, (None, id), &self.whole, page)?;
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -229,14 +230,14 @@ impl Run<'_> {
         &self,
         space: &SpaceId,
         read: &IndexRead<'_>,
-        id: &str,
+        (sole_key, id): (Option<&[u8]>, &str),
         test: &Predicate<'_>,
         page: &mut Page,
     ) -> Flow {
         let mut flow = None;
         self.source.lookup(self.place(space), id, &self.reading, &mut |candidate| {
             page.read += 1;
-            let went = self.take(space, candidate, test, page)?;
+            let went = self.take(space, candidate, sole_key, test, page)?;
             flow = Some(went);
             Ok(went)
         })?;
@@ -253,11 +254,19 @@ impl Run<'_> {
         self.query.page.count && page.kept.is_done()
     }
 
-    fn take(&self, space: &SpaceId, candidate: &dyn Candidate, test: &Predicate<'_>, page: &mut Page) -> Flow {
+    /// `sole_key` is the order key of the query's one order, where an index row has said it already.
+    fn take(
+        &self,
+        space: &SpaceId,
+        candidate: &dyn Candidate,
+        sole_key: Option<&[u8]>,
+        test: &Predicate<'_>,
+        page: &mut Page,
+    ) -> Flow {
         if !test.matches(candidate)? {
             return Ok(ControlFlow::Continue(()));
         }
-        let has_place = page.offer(space, candidate, &self.sorter, self.query)?;
+        let has_place = page.offer(space, candidate, sole_key, &self.sorter, self.query)?;
         let stop = !has_place && self.planned.ordered && !self.query.page.count;
         Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
@@ -270,6 +279,7 @@ impl Page {
         &mut self,
         space: &SpaceId,
         candidate: &dyn Candidate,
+        sole_key: Option<&[u8]>,
         sorter: &Sorter<'_>,
         query: &Query,
     ) -> Result<bool, ReadError> {
@@ -277,7 +287,7 @@ impl Page {
         if self.kept.is_done() {
             return Ok(false);
         }
-        self.cursors.go_to(sorter, candidate, space)?;
+        self.cursors.go_to(sorter, candidate, sole_key, space)?;
         if query.page.after.as_ref().is_some_and(|after| !self.cursors.is_after(after)) {
             return Ok(true);
         }
