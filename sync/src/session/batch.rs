@@ -111,11 +111,14 @@ impl BatchWriter<'_> {
     }
 }
 
+/// Looks up the root of a log at a length.
+pub(super) type RootOf<'a> = dyn Fn(&LogName, u64) -> Result<[u8; 32], SessionError> + 'a;
+
 /// Reads batches of one direction.
 pub(super) struct BatchReader<'a> {
     pub(super) numbers: &'a mut Numbers,
     /// The root of a log at a length, as this side holds it.
-    pub(super) root: &'a dyn Fn(&LogName, u64) -> Result<[u8; 32], SessionError>,
+    pub(super) root: &'a RootOf<'a>,
 }
 
 impl BatchReader<'_> {

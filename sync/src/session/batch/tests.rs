@@ -117,7 +117,6 @@ impl Draw {
 #[test]
 fn whatever_is_sent_arrives_byte_for_byte() {
     for seed in 0..40 {
-        println!("seed {seed}");
         let (draw, mut wire, mut ends) = (Draw(SimulatedHost::new(seed)), Wire::default(), BTreeMap::new());
         for _ in 0..40 {
             let log = LogName {
@@ -131,7 +130,8 @@ fn whatever_is_sent_arrives_byte_for_byte() {
             if draw.below(3) == 0 {
                 sent.head = None;
             }
-            assert_eq!(wire.pass(&sent).unwrap().0, sent);
+            let (arrived, _) = wire.pass(&sent).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            assert_eq!(arrived, sent, "seed {seed}");
             ends.insert(log, from + sent.entries.len() as u64);
         }
     }
