@@ -2,5 +2,6 @@
 
 pub mod cli;
 mod demo;
+mod fault;
 pub mod graphql;
 pub mod http;

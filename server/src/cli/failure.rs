@@ -6,6 +6,8 @@ use tidewater_engine::port::{ExportError, ImportError, ImportFault};
 use tidewater_engine::store::{OpenError, ReadError, TransactionError, WriteError};
 use tidewater_sync::{DatabaseError, SpaceError};
 
+use crate::fault::Fault;
+
 /// What the process exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -84,27 +86,19 @@ impl From<DatabaseError> for Failure {
 
 impl From<SpaceError> for Failure {
     fn from(error: SpaceError) -> Self {
-        let code = match &error {
-            SpaceError::Write(error) => write_code(error),
-            SpaceError::Read(error) => read_code(error),
-            SpaceError::UnknownSpace { .. } | SpaceError::NoMember { .. } => Code::NotFound,
-            SpaceError::Forbidden { .. } | SpaceError::NotBelow { .. } | SpaceError::NoRootKey => Code::Forbidden,
-            SpaceError::Record { .. } => Code::Damaged,
-            _ => Code::Failed,
-        };
-        Self::new(code, error)
+        Self::new(Fault::from(&error).into(), error)
     }
 }
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        Self::new(read_code(&error), error)
+        Self::new(Fault::from(&error).into(), error)
     }
 }
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
-        Self::new(write_code(&error), error)
+        Self::new(Fault::from(&error).into(), error)
     }
 }
 
@@ -119,7 +113,7 @@ impl From<TransactionError<WriteError>> for Failure {
 impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         let code = match &error.fault {
-            ImportFault::Write(error) => write_code(error),
+            ImportFault::Write(error) => Fault::from(error).into(),
             ImportFault::Cancelled => Code::Interrupted,
             _ => Code::Failed,
         };
@@ -147,21 +141,21 @@ impl Failure {
     }
 }
 
-fn read_code(error: &ReadError) -> Code {
-    match error {
-        ReadError::Damaged { .. } => Code::Damaged,
-        ReadError::UnknownSpace { .. } => Code::NotFound,
-        ReadError::Query { .. } => Code::Usage,
-        _ => Code::Failed,
-    }
-}
-
-fn write_code(error: &WriteError) -> Code {
-    match error {
-        WriteError::Read(error) => read_code(error),
-        WriteError::Missing { .. } => Code::NotFound,
-        WriteError::Forbidden { .. } => Code::Forbidden,
-        _ => Code::Failed,
+impl From<Fault> for Code {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NotFound => Self::NotFound,
+            Fault::Forbidden => Self::Forbidden,
+            Fault::Damaged => Self::Damaged,
+            Fault::Query => Self::Usage,
+            Fault::Exists
+            | Fault::Schema
+            | Fault::Input
+            | Fault::TooLarge
+            | Fault::Ambiguous
+            | Fault::Unavailable
+            | Fault::Storage => Self::Failed,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use tidewater_engine::store::{ReadError, TransactionError, WriteError};
 use tidewater_sync::SpaceError;
 
 use super::lower::LowerError;
+use crate::fault::Fault;
 
 /// What went wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +63,11 @@ pub(crate) fn lowering(error: LowerError) -> Error {
 }
 
 pub(crate) fn read(error: ReadError) -> Error {
-    read_code(&error).error(error)
+    Code::from(Fault::from(&error)).error(error)
 }
 
 pub(crate) fn write(error: WriteError) -> Error {
-    write_code(&error).error(error)
+    Code::from(Fault::from(&error)).error(error)
 }
 
 pub(crate) fn transaction(error: TransactionError<WriteError>) -> Error {
@@ -76,37 +77,22 @@ pub(crate) fn transaction(error: TransactionError<WriteError>) -> Error {
 }
 
 pub(crate) fn space(error: SpaceError) -> Error {
-    let code = match &error {
-        SpaceError::Write(error) => write_code(error),
-        SpaceError::Read(error) => read_code(error),
-        SpaceError::UnknownSpace { .. } | SpaceError::NoMember { .. } => Code::NotFound,
-        SpaceError::Forbidden { .. } | SpaceError::NotBelow { .. } | SpaceError::NoRootKey => Code::Forbidden,
-        SpaceError::Record { .. } => Code::Damaged,
-        _ => Code::BadInput,
-    };
-    code.error(error)
+    Code::from(Fault::from(&error)).error(error)
 }
 
-fn read_code(error: &ReadError) -> Code {
-    match error {
-        ReadError::Damaged { .. } => Code::Damaged,
-        ReadError::UnknownSpace { .. } => Code::NotFound,
-        ReadError::Ambiguous { .. } => Code::Ambiguous,
-        ReadError::FieldUnavailable { .. } => Code::Unavailable,
-        ReadError::Query { .. } => Code::BadInput,
-        _ => Code::StorageFailed,
-    }
-}
-
-fn write_code(error: &WriteError) -> Code {
-    match error {
-        WriteError::Read(error) => read_code(error),
-        WriteError::NoHome | WriteError::TwoSpaces { .. } | WriteError::Invalid { .. } => Code::BadInput,
-        WriteError::Forbidden { .. } => Code::Forbidden,
-        WriteError::Exists { .. } => Code::AlreadyExists,
-        WriteError::Missing { .. } => Code::NotFound,
-        WriteError::Schema { .. } => Code::SchemaViolation,
-        WriteError::TooLarge { .. } => Code::LimitExceeded,
-        _ => Code::StorageFailed,
+impl From<Fault> for Code {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NotFound => Self::NotFound,
+            Fault::Exists => Self::AlreadyExists,
+            Fault::Forbidden => Self::Forbidden,
+            Fault::Schema => Self::SchemaViolation,
+            Fault::Query | Fault::Input => Self::BadInput,
+            Fault::TooLarge => Self::LimitExceeded,
+            Fault::Ambiguous => Self::Ambiguous,
+            Fault::Unavailable => Self::Unavailable,
+            Fault::Damaged => Self::Damaged,
+            Fault::Storage => Self::StorageFailed,
+        }
     }
 }

@@ -1,0 +1,61 @@
+//! What kind of thing went wrong, the same for every door: the command line makes exit codes of it, GraphQL makes codes.
+
+use tidewater_engine::store::{ReadError, WriteError};
+use tidewater_sync::SpaceError;
+
+/// A kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    NotFound,
+    Exists,
+    Forbidden,
+    Schema,
+    Query,
+    Input,
+    TooLarge,
+    Ambiguous,
+    Unavailable,
+    Damaged,
+    Storage,
+}
+
+impl From<&ReadError> for Fault {
+    fn from(error: &ReadError) -> Self {
+        match error {
+            ReadError::Damaged { .. } => Self::Damaged,
+            ReadError::UnknownSpace { .. } => Self::NotFound,
+            ReadError::Ambiguous { .. } => Self::Ambiguous,
+            ReadError::FieldUnavailable { .. } => Self::Unavailable,
+            ReadError::Query { .. } => Self::Query,
+            _ => Self::Storage,
+        }
+    }
+}
+
+impl From<&WriteError> for Fault {
+    fn from(error: &WriteError) -> Self {
+        match error {
+            WriteError::Read(error) => error.into(),
+            WriteError::NoHome | WriteError::TwoSpaces { .. } | WriteError::Invalid { .. } => Self::Input,
+            WriteError::Forbidden { .. } => Self::Forbidden,
+            WriteError::Exists { .. } => Self::Exists,
+            WriteError::Missing { .. } => Self::NotFound,
+            WriteError::Schema { .. } => Self::Schema,
+            WriteError::TooLarge { .. } => Self::TooLarge,
+            _ => Self::Storage,
+        }
+    }
+}
+
+impl From<&SpaceError> for Fault {
+    fn from(error: &SpaceError) -> Self {
+        match error {
+            SpaceError::Write(error) => error.into(),
+            SpaceError::Read(error) => error.into(),
+            SpaceError::UnknownSpace { .. } | SpaceError::NoMember { .. } => Self::NotFound,
+            SpaceError::Forbidden { .. } | SpaceError::NotBelow { .. } | SpaceError::NoRootKey => Self::Forbidden,
+            SpaceError::Record { .. } => Self::Damaged,
+            _ => Self::Input,
+        }
+    }
+}
