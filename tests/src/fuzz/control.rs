@@ -11,6 +11,7 @@ use tidewater_sync::{Database, Purpose};
 use super::forger::Forger;
 use super::people::{fields, open, open_on, people};
 use super::script::{Script, put_block};
+use super::session::{check_alone, digest};
 use super::{Memory, Target};
 use crate::conversation::converse;
 use crate::disk::Disk;
@@ -43,7 +44,13 @@ fn run(input: &[u8]) -> bool {
     });
     assert!(written.is_ok(), "a member keeps the owner from writing: {written:?}");
     honest.members(&people.space).expect("the members are known");
-    super::session::check(&honest, &hostile);
+    check_alone(&honest);
+    converse(&honest, &hostile, Purpose::Member, 12);
+    let applied = |database: &Database| database.applied(&people.space, Plane::Data).expect("a vector");
+    // Who was given no key, or garbage for one, can't apply what is sealed with it.
+    if applied(&honest) == applied(&hostile) {
+        assert_eq!(digest(&honest), digest(&hostile), "the same is applied, and the states differ");
+    }
     honest.spaces_info().is_ok_and(|spaces| spaces.len() == 1)
 }
 
