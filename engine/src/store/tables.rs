@@ -228,10 +228,23 @@ impl<'a, R: Opens> Rows<'a, R> {
             return None;
         }
         let Self { rows, table, start, .. } = self;
-        let row = table.ask(start, || step(rows).transpose()).transpose()?;
+        let row = table.ask(start, || {
+            let row = step(rows).transpose()?;
+            row.iter().for_each(|(key, value)| {
+                within_page(key);
+                within_page(value);
+            });
+            Ok(row)
+        });
+        let row = row.transpose()?;
         self.is_over = row.is_err();
         Some(row.map(|(key, value)| Row { key, value, name: self.table.name }))
     }
+}
+
+/// Asks for the bytes once where a panic is contained: whether they lie within their page does not change later.
+fn within_page(guard: &Guard<'_>) {
+    std::hint::black_box(guard.value());
 }
 
 type Guard<'a> = redb::AccessGuard<'a, &'static [u8]>;
@@ -300,7 +313,12 @@ impl<R: Opens> Table<R> {
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Checked<'_>>, ReadError> {
         let rows = self.rows.opened()?;
-        let Some(guard) = self.ask(key, || rows.get(key))? else { return Ok(None) };
+        let found = self.ask(key, || {
+            let found = rows.get(key)?;
+            found.iter().for_each(within_page);
+            Ok(found)
+        });
+        let Some(guard) = found? else { return Ok(None) };
         verified(self.name, key, guard.value())?;
         Ok(Some(Checked(guard)))
     }
@@ -336,13 +354,23 @@ impl<'t> WriteTable<'t> {
         Self { rows, name, lessee: lessee.clone() }
     }
 
+    /// Changes rows. redb can panic at damaged pages when it writes, too.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Writable<'t>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let Self { rows, lessee, .. } = self;
+        let rows = rows.opened_mut()?;
+        contain(|| change(rows)).map_err(|said| lost(lessee, said))?
+    }
+
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
         let length = value.len();
-        let mut room = self.rows.opened_mut()?.insert_reserve(key, length + CHECK_BYTES).map_err(storage)?;
-        let room = room.as_mut();
-        room[..length].copy_from_slice(value);
-        room[length..].copy_from_slice(&check(self.name, key, value));
-        Ok(())
+        let check = check(self.name, key, value);
+        self.change(|rows| {
+            let mut room = rows.insert_reserve(key, length + CHECK_BYTES).map_err(storage)?;
+            let room = room.as_mut();
+            room[..length].copy_from_slice(value);
+            room[length..].copy_from_slice(&check);
+            Ok(())
+        })
     }
 
     /// Inserts so many rows, whose keys ascend and are not there yet: runs of neighbours go down the tree as one. `row` writes
@@ -360,42 +388,42 @@ impl<'t> WriteTable<'t> {
             value.extend_from_slice(&check(name, key, value));
             Ok::<(), ReadError>(())
         };
-        let rows = self.rows.opened_mut()?;
-        // One row alone is cheaper to insert as such.
-        let (mut at, mut lone) = (0, if count > 1 { 0 } else { LONE_ROWS_MAX });
-        while at < count {
-            fill(at, &mut key, &mut value)?;
-            at += 1;
-            if lone == LONE_ROWS_MAX {
-                rows.insert(&key[..], &value[..]).map_err(storage)?;
-                continue;
-            }
-            let mut gap = rows.lower_bound_mut(Bound::Included(&key[..])).map_err(storage)?;
-            gap.insert_before(&key[..], &value[..]).map_err(storage)?;
-            lone += 1;
+        self.change(|rows| {
+            // One row alone is cheaper to insert as such.
+            let (mut at, mut lone) = (0, if count > 1 { 0 } else { LONE_ROWS_MAX });
             while at < count {
                 fill(at, &mut key, &mut value)?;
-                match gap.insert_before(&key[..], &value[..]) {
-                    Err(CursorError::UnorderedKey) => break,
-                    inserted => inserted.map_err(storage)?,
+                at += 1;
+                if lone == LONE_ROWS_MAX {
+                    rows.insert(&key[..], &value[..]).map_err(storage)?;
+                    continue;
                 }
-                (at, lone) = (at + 1, 0);
+                let mut gap = rows.lower_bound_mut(Bound::Included(&key[..])).map_err(storage)?;
+                gap.insert_before(&key[..], &value[..]).map_err(storage)?;
+                lone += 1;
+                while at < count {
+                    fill(at, &mut key, &mut value)?;
+                    match gap.insert_before(&key[..], &value[..]) {
+                        Err(CursorError::UnorderedKey) => break,
+                        inserted => inserted.map_err(storage)?,
+                    }
+                    (at, lone) = (at + 1, 0);
+                }
+                gap.close().map_err(storage)?;
             }
-            gap.close().map_err(storage)?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     pub fn remove(&mut self, key: &[u8]) -> Result<(), ReadError> {
-        self.rows.opened_mut()?.remove(key).map_err(storage)?;
-        Ok(())
+        self.change(|rows| rows.remove(key).map(drop).map_err(storage))
     }
 
     /// Removes every row whose key starts with `prefix`.
     pub fn remove_prefixed(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
         let after = after_prefix(prefix);
         let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows.opened_mut()?.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage)
+        self.change(|rows| rows.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage))
     }
 }
 

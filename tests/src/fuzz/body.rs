@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use tidewater_engine::codec::{put_bytes, put_varint};
 use tidewater_engine::id::{DeviceId, Incarnation, SpaceId, WriterId};
 use tidewater_engine::log::seal::{CHUNK_BYTES_MAX, EntryDraft, OpenError, Opener, Sealer, padme};
 use tidewater_engine::log::{Header, Moved, Place, Plane};
@@ -61,26 +62,20 @@ fn run(input: &[u8]) -> bool {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    let stored = |chunk: &[u8]| {
-        let mut frame = vec![0, chunk.len() as u8, chunk.len() as u8];
-        frame.extend_from_slice(chunk);
+    let padded = |first: usize, rest: &[u8]| {
+        let mut frame = Vec::new();
+        put_varint(&mut frame, first as u64);
+        frame.extend_from_slice(rest);
         frame.resize(padme(frame.len()), 0);
         frame
     };
-    // A zstd frame of one segment that announces its content, a raw block, and the same as a run of one byte.
+    let stored = |chunk: &[u8]| padded(chunk.len() << 1, chunk);
+    // A zstd frame of one segment that announces its content.
     let compressed = |raw: u32, blocks: &[u8]| {
-        let mut payload = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
-        payload.extend_from_slice(&raw.to_le_bytes());
-        payload.extend_from_slice(blocks);
-        let mut frame = vec![1];
-        let varint = |frame: &mut Vec<u8>, number: usize| {
-            tidewater_engine::codec::put_varint(frame, number as u64);
-        };
-        varint(&mut frame, raw as usize);
-        varint(&mut frame, payload.len());
-        frame.extend_from_slice(&payload);
-        frame.resize(padme(frame.len()), 0);
-        frame
+        let payload = [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &raw.to_le_bytes(), blocks].concat();
+        let mut rest = Vec::new();
+        put_bytes(&mut rest, &payload);
+        padded((raw as usize) << 1 | 1, &rest)
     };
     let run = |length: u32| {
         let block = 1 | 1 << 1 | length << 3;
