@@ -41,8 +41,8 @@ impl Rows for MemoryRows {
     }
 
     fn last(&self, first: &[u8], last: &[u8]) -> Result<Option<Row>, ReadError> {
-        let within = self.0.iter().filter(|(key, _)| first <= key.as_slice() && key.as_slice() <= last);
-        Ok(within.last().map(|(key, value)| (key.clone(), value.clone())))
+        let mut within = self.0.iter().filter(|(key, _)| first <= key.as_slice() && key.as_slice() <= last);
+        Ok(within.next_back().map(|(key, value)| (key.clone(), value.clone())))
     }
 }
 

@@ -94,8 +94,11 @@ fn hash(input: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(input)
 }
 
+/// The input that is run, and since when.
+type Running = Option<(Instant, Vec<u8>)>;
+
 /// Ends the program, with the input, when one takes too long.
-struct Watch(Arc<Mutex<Option<(Instant, Vec<u8>)>>>);
+struct Watch(Arc<Mutex<Running>>);
 
 impl Watch {
     fn start(target: &'static str) -> Self {

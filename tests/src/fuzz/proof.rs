@@ -78,7 +78,7 @@ fn run(input: &[u8]) -> bool {
     let hashes: Vec<[u8; 32]> = script.bytes(usize::MAX).as_chunks::<32>().0.to_vec();
     let truth = usize::try_from(second).ok().and_then(|second| log.roots.get(second));
     let whole = Prefix { length: second, root: truth.copied().unwrap_or([0; 32]) };
-    if kind % 3 == 0 {
+    if kind.is_multiple_of(3) {
         let proven = verify_consistency(&Prefix { length: first, root }, &whole, &hashes);
         let holds = usize::try_from(first).ok().and_then(|first| log.roots.get(first)) == Some(&root);
         assert!(!proven || truth.is_none() || (holds && first <= second), "a prefix that is none was proven");
