@@ -37,6 +37,10 @@ pub(crate) fn data_key(work: &Work<'_>, space: &SpaceId) -> Result<SecretKey, Wr
     if rank < Rank::Writer {
         return Err(forbidden(space, "its rank is below writer"));
     }
+    let held = work.space(space)?.log(Plane::Data, writer).map_or(0, LogState::length);
+    if table.data_length(Plane::Data, writer) <= held {
+        return Err(forbidden(space, "its log was closed by a removal; open the database again to begin a new one"));
+    }
     let no_key = || forbidden(space, "it holds no current epoch key; connect to a member that does");
     let epoch: EpochId = table.write_epoch.ok_or_else(no_key)?;
     table.epochs.get(&epoch).cloned().ok_or_else(no_key)

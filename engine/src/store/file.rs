@@ -311,6 +311,11 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
     })
 }
 
+/// Makes the next open start a new incarnation.
+pub(super) fn retire(tables: &mut WriteTables<'_>) -> Result<(), ReadError> {
+    tables.meta.remove(NONCE_KEY)
+}
+
 /// A file with tables but without ours belongs to somebody else. `None`: there are no tables.
 fn is_ours(transaction: &redb::ReadTransaction) -> Result<Option<bool>, ReadError> {
     use redb::TableHandle;

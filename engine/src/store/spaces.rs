@@ -38,6 +38,10 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
         let old = std::mem::replace(&mut work.space_mut(&id)?.table, Arc::new(table));
         let space = work.space(&id)?.clone();
         state::save_table(&mut work.tables, &space)?;
+        if space.table.data_length(Plane::Data, &inner.writer) < u64::MAX {
+            // A log that was cut is closed for ever: whoever is let in again goes on with another one.
+            super::file::retire(&mut work.tables)?;
+        }
         work.changed.counters.insert(id);
         work.changed.spaces.insert((id, Plane::Control));
         if changes_validity(&work.state.names, &space, &old) || reads_now(&space, &old, inner) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::world::{Replica, TestHost, converge, options};
+use super::world::{Replica, SPACE, TestHost, converge, device, options, table};
+use crate::log::Plane;
+use crate::space::Cut;
 use crate::store::{Edit, Location, OpenError, Store, TransactionError, WriteError};
 use crate::value::Value;
 
@@ -57,6 +59,26 @@ fn an_old_copy_put_back_becomes_another_writer() {
     drop(a);
     std::fs::write(&path, std::fs::read(&copy).unwrap()).unwrap();
     assert_ne!(at(1, &path, &mirror).store.writer(), writer);
+}
+
+#[test]
+fn a_writer_who_is_let_in_again_goes_on_with_a_new_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    a.insert("n", &[]);
+    let writer = a.store.writer();
+    let root = a.store.prefix_at(&SPACE, Plane::Data, &writer, 1).unwrap().unwrap().root;
+    let mut again = table();
+    let cuts = &mut again.devices.get_mut(&device(1)).unwrap().cuts;
+    cuts.insert(writer.incarnation, Cut { length: 1, root });
+    a.store.set_effective(SPACE, again).unwrap();
+    let written = a.write(|tx| tx.insert("notes", Some("m"), [].into()));
+    assert!(matches!(written, Err(TransactionError::Write(WriteError::Forbidden { .. }))), "void wherever it comes");
+    drop(a);
+    let a = at(1, &path, &mirror);
+    assert_ne!(a.store.writer(), writer);
+    a.insert("m", &[]);
 }
 
 fn refusal(path: &std::path::Path, create: bool) -> OpenError {
