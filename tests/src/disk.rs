@@ -35,6 +35,8 @@ pub struct Faults {
     pub reads: u32,
     /// So many writes and syncs fail.
     pub writes: u32,
+    /// After so many writes and syncs the power goes.
+    pub power: Option<u32>,
     /// The disk holds no more than this, in bytes.
     pub capacity: Option<usize>,
     /// How many reads failed.
@@ -131,6 +133,10 @@ impl State {
     }
 
     fn check_write(&mut self, length: usize) -> io::Result<()> {
+        if let Some(left) = &mut self.faults.power {
+            self.off |= *left == 0;
+            *left = left.saturating_sub(1);
+        }
         self.check_power()?;
         if self.faults.writes > 0 {
             self.faults.writes -= 1;

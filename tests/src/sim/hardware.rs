@@ -68,10 +68,7 @@ impl World {
             _ if random.one_in(6) => Unsynced::Kept,
             _ => Unsynced::Torn,
         };
-        // The power goes in the middle of a write that isn't synced yet.
-        if random.one_in(2) {
-            self.write_unsynced(number, random);
-        }
+        self.write_until_dark(number, random);
         let (disk, sectors) = self.replicas[number].disk.lose_power(unsynced, random);
         self.stop(number);
         self.replicas[number].disk = disk;
@@ -85,6 +82,9 @@ impl World {
 
     fn fail_disk(&mut self, number: usize, fault: Fault, random: &mut Random) {
         let some = 1 + random.below(3) as u32;
+        if self.replicas[number].is_sick() {
+            return;
+        }
         let disk = &self.replicas[number].disk;
         disk.set_faults(match fault {
             Fault::FailedReads => Faults { reads: some, ..Faults::default() },
@@ -93,6 +93,10 @@ impl World {
         });
         self.tell(&format!("the disk of {number}: {fault}"));
         self.schedule(random.below(3_000) as i64, Event::Mend { replica: number });
+        if fault == Fault::FailedReads {
+            // Little is read but at a start.
+            self.restart(number, 0);
+        }
     }
 
     /// A disk works again. Whoever met the fault is started anew.

@@ -20,8 +20,8 @@ pub(super) struct Model {
 #[derive(Debug, Default)]
 struct Known {
     live: Option<Fields>,
-    /// What it held when it was deleted.
-    deleted: Option<Fields>,
+    /// What it held when it was deleted, and which of its fields were not clear then.
+    deleted: Option<(Fields, BTreeSet<String>)>,
     /// Fields that can't be predicted.
     unclear: BTreeSet<String>,
 }
@@ -72,13 +72,15 @@ impl Model {
                 known.unclear.clear();
             }
             (Action::Delete, live) => {
-                if live.is_some() {
-                    known.deleted = live.take();
+                if let Some(live) = live.take() {
+                    known.deleted = Some((live, std::mem::take(&mut known.unclear)));
                 }
             }
             (Action::Restore, live) => match known.deleted.take() {
-                // What was unclear when it was deleted still is.
-                Some(deleted) => *live = Some(deleted),
+                Some((deleted, unclear)) => {
+                    *live = Some(deleted);
+                    known.unclear = unclear;
+                }
                 None => drop(self.documents.remove(&name)),
             },
             (Action::Update(edits), Some(live)) => {

@@ -13,6 +13,7 @@ use super::Failure;
 use super::fault::Fault;
 use super::ledger::Acknowledged;
 use super::world::World;
+use crate::disk::Faults;
 use crate::edits::{Action, Write, is_refusal};
 use crate::random::Random;
 
@@ -141,12 +142,23 @@ impl World {
         write
     }
 
-    /// Leaves a write on the disk that is not synced.
-    pub(super) fn write_unsynced(&mut self, number: usize, random: &mut Random) {
-        let Some(database) = self.replicas[number].database() else { return };
-        let write = Write::random(random);
-        // What becomes of it is the disk's affair: the power goes at once.
-        drop(database.transaction(Durability::Buffered, |transaction| write.run(transaction)));
+    /// Writes until the power goes, maybe in the middle of a commit.
+    pub(super) fn write_until_dark(&mut self, number: usize, random: &mut Random) {
+        let Some(database) = self.replicas[number].healthy().cloned() else { return };
+        let calls = random.below(24) as u32;
+        self.replicas[number].disk.set_faults(Faults { power: Some(calls), ..Faults::default() });
+        let durability = if random.one_in(4) { Durability::Buffered } else { Durability::Local };
+        let Some(home) = database.home() else { return };
+        for _ in 0..=random.below(4) {
+            let write = Write::random(random);
+            let outcome = database.transaction(durability, |transaction| write.run(transaction));
+            // What became of one that failed is told by the disk, when it is read again.
+            if outcome.is_ok()
+                && let Ok(vector) = database.vector(&home, Plane::Data)
+            {
+                self.ledger.held.insert((number, home), vector);
+            }
+        }
     }
 
     /// Two counters that always move together, and what this device has seen of the others': readers must never see

@@ -12,4 +12,5 @@ mod memory;
 mod refusals;
 mod sealed;
 mod serve;
+mod simulation;
 mod tidy;

@@ -1,0 +1,53 @@
+//! Simulated worlds: whatever goes wrong, in the end all agree, nothing acknowledged is gone, and all are silent.
+//!
+//! `TIDEWATER_SEEDS=n` runs n worlds of three replicas and fewer of the larger ones, `TIDEWATER_SEED=n` one of each kind.
+//! A failure prints its story and the command that replays it. `tests/sim` runs worlds without the tests around them.
+
+use tidewater_tests::sim::{Settings, prove, run};
+
+/// Worlds of three replicas, when the environment doesn't say.
+const WORLDS: u64 = 30;
+/// So many times something is done in a world.
+const TICKS: u32 = 80;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+/// One in so many of the worlds that are asked for.
+fn worlds(replicas: usize, hostile: bool, one_in: u64) {
+    let seeds = match number("TIDEWATER_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..(number("TIDEWATER_SEEDS").unwrap_or(WORLDS) / one_in).max(1),
+    };
+    let proof = prove(seeds, TICKS, replicas, hostile);
+    println!("{proof}");
+    assert!(proof.failures.is_empty(), "a world failed; its story is above");
+}
+
+#[test]
+fn three_replicas_agree_whatever_goes_wrong() {
+    worlds(3, false, 1);
+}
+
+#[test]
+fn five_replicas_agree_whatever_goes_wrong() {
+    worlds(5, false, 5);
+}
+
+#[test]
+fn ten_replicas_agree_whatever_goes_wrong() {
+    worlds(10, false, 15);
+}
+
+#[test]
+fn honest_replicas_agree_whatever_a_hostile_member_does() {
+    worlds(4, true, 5);
+}
+
+#[test]
+fn a_seed_is_one_run_and_another_seed_another() {
+    let first = run(&Settings::new(7, 40, 4, true));
+    assert_eq!(run(&Settings::new(7, 40, 4, true)), first);
+    assert_ne!(run(&Settings::new(8, 40, 4, true)).hash, first.hash);
+}
