@@ -74,7 +74,7 @@ fn a_writer_who_is_let_in_again_goes_on_with_a_new_log() {
     cuts.insert(writer.incarnation, Cut { length: 1, root });
     a.store.set_effective(SPACE, again).unwrap();
     let written = a.write(|tx| tx.insert("notes", Some("m"), [].into()));
-    assert!(matches!(written, Err(TransactionError::Write(WriteError::Forbidden { .. }))), "void wherever it comes");
+    assert!(matches!(written, Err(TransactionError::Aborted(WriteError::Forbidden { .. }))), "void wherever it comes");
     drop(a);
     let a = at(1, &path, &mirror);
     assert_ne!(a.store.writer(), writer);
