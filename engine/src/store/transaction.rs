@@ -474,11 +474,11 @@ impl<'store> Transaction<'store> {
             (FieldKind::Counter, Edit::Increment(amount)) => vec![FieldOp::Add(amount)],
             (FieldKind::Counter, Edit::Set(Value::Int(to))) => {
                 let now = match self.shown(collection, id, name)? {
-                    Some(Value::Int(now)) => now,
-                    _ => 0,
+                    Some(Value::Int(now)) => Some(now),
+                    _ => None,
                 };
-                let amount = to.checked_sub(now).ok_or_else(|| wrong("that is too far from its value"))?;
-                if amount == 0 { Vec::new() } else { vec![FieldOp::Add(amount)] }
+                let amount = to.checked_sub(now.unwrap_or(0)).ok_or_else(|| wrong("that is too far from its value"))?;
+                if now == Some(to) { Vec::new() } else { vec![FieldOp::Add(amount)] }
             }
             (FieldKind::Counter, Edit::Clear) => return Err(wrong("a counter can't be removed; set it to 0")),
             (FieldKind::Counter, _) => return Err(wrong("set it to an int, or increment it")),

@@ -244,3 +244,13 @@ fn what_was_deleted_and_restored_in_a_first_commit_counts_on_every_replica() {
     assert_eq!(b.field("n", "title"), Some(text("kept")));
     assert_eq!(b.field("n", "size"), Some(Value::Int(3)));
 }
+
+#[test]
+fn a_counter_that_is_set_to_nothing_shows_nothing_counted() {
+    let a = Replica::new(1);
+    let schema = crate::schema::Schema::from_json(br#"{"fields": {"views": {"kind": "counter"}}}"#).unwrap();
+    a.write(|tx| tx.set_schema("notes", &schema)).unwrap();
+    a.insert("n", &[]);
+    a.edit("n", "views", Edit::Set(Value::Int(0)));
+    assert_eq!(a.field("n", "views"), Some(Value::Int(0)));
+}
