@@ -58,13 +58,10 @@ pub enum Fault {
     Oversized,
     /// A member lies about what it holds.
     Lying,
-    /// A member signs commits that no honest one writes.
-    Invalid,
 }
 
 /// Those that need a hostile member.
-const HOSTILE: &[Fault] =
-    &[Fault::Forged, Fault::Replayed, Fault::Forked, Fault::Oversized, Fault::Lying, Fault::Invalid];
+const HOSTILE: &[Fault] = &[Fault::Forged, Fault::Replayed, Fault::Forked, Fault::Oversized, Fault::Lying];
 
 impl Fault {
     /// All that a world without hostile members can have.
