@@ -1,5 +1,6 @@
 //! What comes from the other side: vectors and batches.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidewater_engine::id::{SpaceId, WriterId};
@@ -19,15 +20,35 @@ use crate::database::SpaceState;
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
     numbers: Numbers,
-    staged: Option<(BatchPart, usize)>,
-    /// In order, what is to be acknowledged: `None` for a part that is staged.
-    arrived: Vec<Option<LogBatch>>,
+    staged: Option<Staged>,
+    /// In order, what is to be acknowledged.
+    arrived: Vec<Arrived>,
     arrived_bytes: usize,
     vectors: Option<(SpaceId, Logs)>,
 }
 
 /// The logs of a space, of both planes.
 type Logs = Vec<(Plane, WriterId, Prefix)>;
+
+/// The parts of a batch whose last one hasn't come.
+#[derive(Debug)]
+struct Staged {
+    whole: BatchPart,
+    bytes: usize,
+    /// Some entry can't be restored here.
+    lacks_root: bool,
+}
+
+/// What came in one frame.
+#[derive(Debug)]
+enum Arrived {
+    /// A part that is staged.
+    Part,
+    /// The last part of a batch: all of it.
+    Batch(LogBatch),
+    /// The last part of a batch of this space that leaves out a root that isn't held here.
+    Unreadable(SpaceId),
+}
 
 impl Receiving {
     pub(super) fn is_staging(&self) -> bool {
@@ -129,11 +150,14 @@ impl Session {
 
     /// Part of a batch. Each is acknowledged, so that the sender may go on; the last one's says what became of the whole.
     pub(super) fn take_part(&mut self, part: &[u8], frame_bytes: usize) -> Result<(), SessionError> {
-        let part = self.read_part(part)?;
-        let (mut whole, mut bytes) = match self.receiving.staged.take() {
-            None => (BatchPart { entries: Vec::new(), ..part.clone() }, 0),
-            Some(staged) => staged,
-        };
+        let (part, lacks) = self.read_part(part)?;
+        let begun = self.receiving.staged.take();
+        let Staged { mut whole, mut bytes, mut lacks_root } = begun.unwrap_or_else(|| Staged {
+            whole: BatchPart { entries: Vec::new(), ..part.clone() },
+            bytes: 0,
+            lacks_root: false,
+        });
+        lacks_root |= lacks;
         let follows = whole.log == part.log && whole.from.checked_add(whole.entries.len() as u64) == Some(part.from);
         if !follows {
             return Err(SessionError::Protocol { why: "a part that doesn't follow the one before".into() });
@@ -145,12 +169,16 @@ impl Session {
         whole.entries.extend(part.entries);
         self.receiving.arrived_bytes += frame_bytes;
         let Some(head) = part.head else {
-            self.receiving.staged = Some((whole, bytes));
-            self.receiving.arrived.push(None);
+            self.receiving.staged = Some(Staged { whole, bytes, lacks_root });
+            self.receiving.arrived.push(Arrived::Part);
             return Ok(());
         };
         let BatchPart { log: LogName { space, plane, writer }, from, entries, .. } = whole;
-        self.receiving.arrived.push(Some(LogBatch { space, plane, writer, from, entries, head }));
+        self.receiving.arrived.push(if lacks_root {
+            Arrived::Unreadable(space)
+        } else {
+            Arrived::Batch(LogBatch { space, plane, writer, from, entries, head })
+        });
         // What follows is judged by what a control plane has come to say.
         if plane == Plane::Control || self.receiving.arrived_bytes >= GROUP_BYTES {
             self.store_arrived()?;
@@ -158,8 +186,11 @@ impl Session {
         Ok(())
     }
 
-    fn read_part(&mut self, part: &[u8]) -> Result<BatchPart, SessionError> {
+    /// Reads a part, and says whether it leaves out a root that this side doesn't hold: what the sender takes for shared may
+    /// have come while the space was closed here. Then nothing of the batch is of use.
+    fn read_part(&mut self, part: &[u8]) -> Result<(BatchPart, bool), SessionError> {
         let (database, exchanges, spaces) = (&self.database, &self.exchanges, &self.spaces);
+        let lacks_root = Cell::new(false);
         let root = |log: &LogName, length| {
             let open = exchanges.get(&log.space).is_some_and(|exchange| exchange.open);
             if !open && !spaces.is_expected(&log.space, log.plane) {
@@ -167,10 +198,11 @@ impl Session {
                 return Ok([0; 32]);
             }
             let held = database.prefix_at(&log.space, log.plane, &log.writer, length)?;
-            let missing = || SessionError::Protocol { why: "a root left out that this side doesn't hold".into() };
-            held.map(|prefix| prefix.root).ok_or_else(missing)
+            lacks_root.set(lacks_root.get() || held.is_none());
+            Ok(held.map_or([0; 32], |prefix| prefix.root))
         };
-        BatchReader { numbers: &mut self.receiving.numbers, root: &root }.read(part)
+        let part = BatchReader { numbers: &mut self.receiving.numbers, root: &root }.read(part)?;
+        Ok((part, lacks_root.get()))
     }
 
     /// Stores what has arrived, in one durable storage transaction, and acknowledges it.
@@ -179,10 +211,16 @@ impl Session {
         let arrived = std::mem::take(&mut self.receiving.arrived);
         let mut refusals = Vec::with_capacity(arrived.len());
         let mut wanted = Vec::new();
-        for batch in arrived {
-            refusals.push(match batch {
-                None => Some(BatchVerdict::Taken),
-                Some(batch) => {
+        let mut received = Received::default();
+        for one in arrived {
+            refusals.push(match one {
+                Arrived::Part => Some(BatchVerdict::Taken),
+                Arrived::Unreadable(space) => {
+                    let open = self.exchanges.get(&space).is_some_and(|exchange| exchange.open);
+                    received.gaps.insert(space);
+                    Some(if open { BatchVerdict::Gap } else { BatchVerdict::Taken })
+                }
+                Arrived::Batch(batch) => {
                     let refusal = self.refusal(&batch)?;
                     if refusal.is_none() {
                         wanted.push(batch);
@@ -192,7 +230,6 @@ impl Session {
             });
         }
         let outcomes = if wanted.is_empty() { Vec::new() } else { self.database.receive_batches(&wanted)? };
-        let mut received = Received::default();
         let mut judged = wanted.iter().zip(outcomes);
         let mut acknowledged = 0;
         for refusal in refusals {

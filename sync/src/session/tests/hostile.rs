@@ -1,7 +1,13 @@
 //! What others may send.
 
-use super::super::pair::{Pair, assert_equal, linked};
+use tidewater_engine::log::Plane;
+
+use super::super::batch::{BatchPart, BatchWriter};
+use super::super::message::{BatchVerdict, Message};
+use super::super::numbers::LogName;
+use super::super::pair::{Pair, Replica, assert_equal, link, linked};
 use super::super::{Input, SessionError};
+use crate::codec::Codec;
 
 #[test]
 fn garbage_at_any_point_ends_the_session_and_harms_nothing() {
@@ -79,4 +85,35 @@ fn an_oversized_frame_is_refused_before_it_is_read() {
     pair.drive();
     assert!(matches!(pair.acceptor.closed, Some(SessionError::Protocol { .. })));
     assert!(matches!(pair.dialer.closed, Some(SessionError::ClosedByPeer { .. })));
+}
+
+/// What one side takes for shared may have come while the space was closed to the other.
+#[test]
+fn a_root_left_out_that_is_not_held_is_a_gap_and_not_the_end() {
+    let ((first, second), third) = (linked(50), Replica::blank(52));
+    link(&third, &first);
+    let home = first.home_space();
+    Pair::new(&first, &third).drive();
+    let mut pair = Pair::new(&first, &second);
+    pair.drive();
+    third.write(home, "note", "only the first hears of it");
+    Pair::new(&third, &first).drive();
+    first.write(home, "answer", "written in its knowledge");
+    let (plane, writer) = (Plane::Data, first.writer());
+    let from = second.vector(&home, plane).unwrap().length(&writer);
+    let batch = first.read_log(&home, plane, &writer, from, usize::MAX).unwrap().unwrap();
+    let log = LogName { space: home, plane, writer };
+    let part = BatchPart { log, from, entries: batch.entries, head: Some(batch.head) };
+    let numbers = &mut pair.dialer.session.sent_numbers;
+    let written = BatchWriter { numbers, shares: &|_, _, _| true }.write(&part);
+    pair.acceptor.handle(Input::Frame(Message::Batch(written).to_bytes()));
+    let answers: Vec<Message> = pair.acceptor.poll().iter().map(|frame| Message::read(frame).unwrap()).collect();
+    assert_eq!(pair.acceptor.closed, None);
+    let is_gap = |answer: &Message| matches!(answer, Message::Ack { frames: 1, verdict: BatchVerdict::Gap });
+    assert!(answers.iter().any(is_gap), "{answers:?}");
+    assert!(answers.iter().any(|answer| matches!(answer, Message::Vectors(_))), "{answers:?}");
+    assert_eq!(second.read(home, "answer"), None);
+    drop(pair);
+    Pair::new(&first, &second).drive();
+    assert_equal(home, &[&first, &second]);
 }
