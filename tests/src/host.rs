@@ -37,6 +37,12 @@ impl SimulatedHost {
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Self { now_ms: AtomicI64::new(self.now_ms()), random: Mutex::new(random) }
     }
+
+    /// The same time, and randomness of its own: what another machine has.
+    #[must_use]
+    pub fn beside(&self, seed: u64) -> Self {
+        Self { now_ms: AtomicI64::new(self.now_ms()), random: Mutex::new(Random::new(seed)) }
+    }
 }
 
 impl Host for SimulatedHost {

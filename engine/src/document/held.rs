@@ -44,12 +44,12 @@ impl Held {
         })
     }
 
-    /// The highest generation that was opened and closed.
-    pub fn last_closed_generation(&self) -> Result<Option<u64>, DecodeError> {
+    /// What a restore brings back (`DocumentState::restorable`).
+    pub fn restorable(&self) -> Result<Vec<u64>, DecodeError> {
         Ok(match self {
-            Self::Nothing => None,
-            Self::Record(record) => LazyState::new(record, Slots::CHECKED)?.last_closed_generation(),
-            Self::State(state) => state.last_closed_generation(),
+            Self::Nothing => Vec::new(),
+            Self::Record(record) => LazyState::new(record, Slots::CHECKED)?.restorable(),
+            Self::State(state) => state.restorable(),
         })
     }
 

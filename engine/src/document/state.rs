@@ -133,6 +133,8 @@ pub(crate) fn supersede(
 impl DocumentState {
     /// How many commits without a stamp a record lists before the oldest move to a row of their own.
     pub const OLDER_INLINE: usize = 16;
+    /// How many generations that nothing opened a restore brings back, at most.
+    const UNOPENED_RESTORED: usize = 15;
 
     /// The generation that readers see, if the document is alive.
     pub fn live_generation(&self) -> Option<u64> {
@@ -140,13 +142,15 @@ impl DocumentState {
         (!generation.closed).then_some(*number)
     }
 
-    /// The highest generation that was opened and closed.
-    pub fn last_closed_generation(&self) -> Option<u64> {
-        self.generations
-            .iter()
-            .rev()
-            .find(|(_, generation)| generation.opened && generation.closed)
-            .map(|(number, _)| *number)
+    /// What a restore brings back: the highest generation that was opened and closed, and the later ones that operations
+    /// name and nothing opened, since what opened them turned out void.
+    pub fn restorable(&self) -> Vec<u64> {
+        let is_closed = |generation: &Generation| generation.opened && generation.closed;
+        let Some((closed, _)) = self.generations.iter().rev().find(|(_, generation)| is_closed(generation)) else {
+            return Vec::new();
+        };
+        let later = self.generations.range(closed + 1..).filter(|(_, generation)| !generation.opened);
+        std::iter::once(*closed).chain(later.rev().take(Self::UNOPENED_RESTORED).map(|(number, _)| *number)).collect()
     }
 
     /// The highest generation that any operation named.

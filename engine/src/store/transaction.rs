@@ -331,11 +331,14 @@ impl<'store> Transaction<'store> {
         if live.is_some() {
             return Err(WriteError::Exists { collection: collection.to_owned(), id });
         }
-        let closed = self.of(collection, id.as_str(), Held::last_closed_generation)?;
-        let continues =
-            closed.ok_or_else(|| WriteError::Missing { collection: collection.to_owned(), id: id.clone() })?;
-        let generation = last + 1;
-        self.apply(collection, &id, generation, Action::Restore { continues })
+        let restorable = self.of(collection, id.as_str(), Held::restorable)?;
+        if restorable.is_empty() {
+            return Err(WriteError::Missing { collection: collection.to_owned(), id });
+        }
+        for continues in restorable {
+            self.apply(collection, &id, last + 1, Action::Restore { continues })?;
+        }
+        Ok(())
     }
 
     /// Declares a collection's schema in the transaction's space, in place of the one it had.

@@ -147,14 +147,8 @@ impl World {
             return Ok(());
         }
         let disk = Disk::holding(original.disk.durable());
-        let host = original.host.twin();
-        if !forks {
-            let mut salt = [0; 8];
-            salt.iter_mut().for_each(|byte| *byte = random.number() as u8);
-            // What a machine draws from the world differs from machine to machine.
-            let draws = 1 + u64::from_le_bytes(salt) % 64;
-            (0..draws).for_each(|_| host.fill_random(&mut [0; 7]));
-        }
+        // Two machines draw different things from the world, unless one is a clone of the other with all that it will draw.
+        let host = if forks { original.host.twin() } else { original.host.beside(random.number()) };
         let twin = original.twin(host, disk);
         let copy = self.replicas.len();
         self.replicas.push(twin);

@@ -24,7 +24,7 @@ pub struct Proof {
     pub failures: Vec<(Settings, Outcome)>,
 }
 
-/// Runs a world for each seed: every tenth twice, to see that both runs are the same. Ends at the first failure.
+/// Runs a world for each seed: every tenth twice, to see that both runs are the same. Of those that fail the first is made short.
 #[must_use]
 pub fn prove(seeds: Range<u64>, ticks: u32, replicas: usize, hostile: bool) -> Proof {
     let mut proof = Proof::default();
@@ -36,8 +36,8 @@ pub fn prove(seeds: Range<u64>, ticks: u32, replicas: usize, hostile: bool) -> P
         }
         proof.add(&outcome);
         if outcome.failure.is_some() {
-            proof.failures.push(shorten(settings, outcome));
-            break;
+            let is_first = proof.failures.is_empty();
+            proof.failures.push(if is_first { shorten(settings, outcome) } else { (settings, outcome) });
         }
     }
     proof
@@ -81,10 +81,12 @@ impl fmt::Display for Proof {
         writeln!(f, "{} worlds, {hours:.1} simulated hours", self.worlds)?;
         self.counts.iter().try_for_each(|(what, times)| writeln!(f, "{times:>10} {what}"))?;
         self.faults.iter().try_for_each(|(fault, times)| writeln!(f, "{times:>10} times {fault}"))?;
-        for (settings, outcome) in &self.failures {
+        for (number, (settings, outcome)) in self.failures.iter().enumerate() {
             let Settings { seed, ticks, replicas, hostile, skip, without } = settings;
             let why = outcome.failure.as_ref().map_or("", |failure| &failure.why);
-            outcome.story.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+            if number == 0 {
+                outcome.story.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+            }
             writeln!(f, "seed {seed} fails: {why}")?;
             let hostile = if *hostile { " --hostile" } else { "" };
             writeln!(f, "the whole of it: tests/sim --seed {seed} --ticks {ticks} --replicas {replicas}{hostile}")?;

@@ -47,9 +47,9 @@ impl<'a> LazyState<'a> {
         self.outline.as_ref().map_or(1, DocumentState::last_generation)
     }
 
-    /// The highest generation that was opened and closed.
-    pub fn last_closed_generation(&self) -> Option<u64> {
-        self.outline.as_ref().and_then(DocumentState::last_closed_generation)
+    /// What a restore brings back (`DocumentState::restorable`).
+    pub fn restorable(&self) -> Vec<u64> {
+        self.outline.as_ref().map_or_else(Vec::new, DocumentState::restorable)
     }
 
     /// `generation` and everything it continues, ascending.

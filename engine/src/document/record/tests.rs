@@ -127,7 +127,7 @@ fn a_record_reads_as_the_state_it_was_written_from() {
         let lazy = LazyState::new(&bytes, Slots::CHECKED).unwrap();
         assert_eq!(lazy.live_generation(), state.live_generation());
         assert_eq!(lazy.last_generation(), state.last_generation());
-        assert_eq!(lazy.last_closed_generation(), state.last_closed_generation());
+        assert_eq!(lazy.restorable(), state.restorable());
         let mut fields = lazy.fields();
         let mut seen = Vec::new();
         while let Some((slot, field)) = fields.next().unwrap() {

@@ -114,6 +114,31 @@ fn nowhere() -> Moved {
     vec![(writer, Prefix { length: 1, root: [9; 32] })]
 }
 
+#[test]
+fn a_restore_brings_back_what_was_written_after_one_that_turned_out_void() {
+    let replica = Replica::new(1);
+    let mut author = Author::new(2, Plane::Data);
+    let id = || crate::id::DocumentId::new("n").unwrap();
+    let counted = |by: i64| vec![("count".to_owned(), FieldOp::Add(by))];
+    let acts = [(1, Action::Insert(counted(3))), (1, Action::Delete), (2, Action::Edit(counted(4)))];
+    for (generation, action) in acts {
+        let operation = Operation { collection: "notes".to_owned(), id: id(), generation, action };
+        author.commit(true, true, Moved::new(), &encode_commit(&[operation]).unwrap());
+    }
+    assert_eq!(replica.store.receive(&author.batch(0)).unwrap().applied, 3);
+    assert!(!replica.alive("n"), "nothing opened the second life");
+    let restored = replica.store.transaction(Durability::Local, |transaction| transaction.restore("notes", "n"));
+    restored.unwrap();
+    assert_eq!(replica.field("n", "count"), Some(Value::Int(7)));
+    // The next delete and restore take it along.
+    let again = replica.store.transaction(Durability::Local, |transaction| {
+        transaction.delete("notes", "n")?;
+        transaction.restore("notes", "n")
+    });
+    again.unwrap();
+    assert_eq!(replica.field("n", "count"), Some(Value::Int(7)));
+}
+
 fn void(replica: &Replica) -> u64 {
     replica.store.snapshot().unwrap().report(&SPACE).unwrap().void
 }
