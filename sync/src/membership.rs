@@ -102,6 +102,25 @@ impl Membership {
             .collect()
     }
 
+    /// The epochs whose keys a device was given: with authority, or sealed under such a one.
+    pub(crate) fn epochs_given(&self, device: &DeviceId) -> BTreeSet<EpochId> {
+        let mut given = BTreeSet::new();
+        for ((_, id), _) in self.epochs.iter().filter(|(_, epoch)| epoch.recipients.contains(device)) {
+            self.extend_reach(&mut given, *id);
+        }
+        given
+    }
+
+    /// Adds an epoch and those that its key leads to.
+    pub(crate) fn extend_reach(&self, reach: &mut BTreeSet<EpochId>, epoch: EpochId) {
+        let mut next = vec![epoch];
+        while let Some(epoch) = next.pop() {
+            if reach.insert(epoch) {
+                next.extend(self.older.iter().filter(|(_, note)| note.epoch == epoch).map(|(id, _)| *id));
+            }
+        }
+    }
+
     /// The epoch to write with: the highest whose recipients are all still readers.
     pub(crate) fn write_epoch(&self) -> Option<EpochId> {
         let readers = self.readers();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 
-use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::id::{DeviceId, EpochId, SpaceId};
 use tidewater_engine::log::{Plane, VersionVector};
 use tidewater_engine::space::{EffectiveTable, Rank, SecretKey};
 use tidewater_engine::store::{LogBatch, ReceiveError, ReceiveOutcome};
@@ -221,14 +221,24 @@ impl Database {
         })
     }
 
-    /// The keys that a rotation which didn't know of some readers left out. Admins repair, so that not everybody does.
+    /// The keys of epochs whose starters didn't know of some readers: of the write epoch, and of all where the space's history
+    /// is open. Admins repair, so that not everybody does.
     fn missing_wraps(&self, state: &SpaceState, rank: Rank) -> Option<ControlOperation> {
-        let epoch = state.membership.write_epoch().filter(|_| rank >= Rank::Admin)?;
-        let key = state.table.epochs.get(&epoch)?;
-        let given = state.membership.epochs.iter().find(|((_, id), _)| *id == epoch).map(|(_, known)| known)?;
-        let missing = state.membership.readers().into_iter().filter(|(device, _)| !given.recipients.contains(device));
-        let missing = missing.filter_map(|reader| self.wrap(key, reader));
-        let wraps: Vec<EpochWrap> = missing.take(ControlOperation::MAX_WRAPS).collect();
+        let write_epoch = state.membership.write_epoch().filter(|_| rank >= Rank::Admin)?;
+        let due = |id: &EpochId| state.genesis.history_open || *id == write_epoch;
+        let newest_first = state.membership.epochs.keys().rev().map(|(_, id)| id).filter(|id| due(id));
+        let held: Vec<&SecretKey> = newest_first.filter_map(|id| state.table.epochs.get(id)).collect();
+        let mut wraps = Vec::new();
+        for (device, agreement) in state.membership.readers() {
+            let mut within_reach = state.membership.epochs_given(&device);
+            for key in &held {
+                if !within_reach.contains(&key.epoch_id()) {
+                    wraps.extend(self.wrap(key, (device, agreement)));
+                    state.membership.extend_reach(&mut within_reach, key.epoch_id());
+                }
+            }
+        }
+        wraps.truncate(ControlOperation::MAX_WRAPS);
         (!wraps.is_empty()).then_some(ControlOperation::Wraps(wraps))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidewater_engine::id::{SpaceId, WriterId};
-use tidewater_engine::log::{Plane, Prefix, VersionVector};
+use tidewater_engine::log::{Header, Plane, Prefix, VersionVector};
 use tidewater_engine::space::{EffectiveTable, Rank};
 use tidewater_engine::store::ReadError;
 use tidewater_sync::Database;
@@ -34,6 +34,26 @@ fn within_cut(table: &EffectiveTable, writer: &WriterId, held: Prefix) -> Prefix
         Some(cut) => Prefix { length: cut.length, root: cut.root },
         None => Prefix { length: 0, root: [0; 32] },
     }
+}
+
+/// What the first entry that waits in a log waits for, for people.
+fn unmet(database: &Database, space: &SpaceId, plane: Plane, writer: &WriterId, from: u64) -> Option<String> {
+    let batch = database.read_log(space, plane, writer, from, 1).ok()??;
+    let header = Header::decode(&batch.entries.first()?.header).ok()?;
+    let table = database.effective(space)?;
+    let applied = database.applied(space, plane).ok()?;
+    let counts = |writer: &WriterId| table.data_length(plane, writer);
+    let mut unmet = String::new();
+    if plane == Plane::Data && !table.epochs.contains_key(&header.epoch) {
+        unmet.push_str(", whose key is not held");
+    }
+    for (other, prefix) in header.dependencies.iter().filter(|(other, prefix)| applied.length(other) < prefix.length) {
+        unmet.push_str(&format!(", for {} of {other}, of which {} count", prefix.length, counts(other)));
+    }
+    for (other, prefix) in header.control.iter().filter(|(other, prefix)| table.control.length(other) < prefix.length) {
+        unmet.push_str(&format!(", for {} of the control log of {other}", prefix.length));
+    }
+    Some(unmet)
 }
 
 impl World {
@@ -118,7 +138,8 @@ impl World {
         }
         if holding.parked != 0 {
             let waits = self.waiting(space, other);
-            return Err(self.failure(format!("entries of {space} wait at replica {other}: {waits}")));
+            let rank = holding.rank;
+            return Err(self.failure(format!("entries of {space} wait at replica {other}, of rank {rank:?}: {waits}")));
         }
         let both_read = holding.rank >= Rank::Reader && reference.rank >= Rank::Reader;
         if both_read && holding.digest != reference.digest {
@@ -138,7 +159,8 @@ impl World {
             for (writer, prefix) in held.iter().filter(|(writer, prefix)| applied.length(writer) < prefix.length) {
                 let author = self.replicas.iter().position(|replica| replica.device == writer.device);
                 let (from, to) = (applied.length(writer), prefix.length);
-                waiting.push_str(&format!("{plane:?} {from}..{to} of replica {author:?}; "));
+                let unmet = unmet(database, space, plane, writer, from).unwrap_or_default();
+                waiting.push_str(&format!("{plane:?} {from}..{to} of replica {author:?}{unmet}; "));
             }
         }
         waiting

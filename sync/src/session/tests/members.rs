@@ -248,6 +248,24 @@ fn a_grant_beside_a_rotation_is_repaired() {
 }
 
 #[test]
+fn a_newcomer_gets_the_key_of_an_epoch_that_was_started_beside_its_grant_and_is_not_the_newest() {
+    let (ada, ben, cid) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Cid"));
+    let home = ada.home_space();
+    join(&ada, &ben, Rank::Writer);
+    ben.rotate(&home).unwrap();
+    ben.write(home, "note", "under Ben's epoch");
+    join(&ada, &cid, Rank::Writer);
+    // Before anybody could give it the key of Ben's epoch, the newcomer starts another one.
+    cid.rotate(&home).unwrap();
+    cid.rotate(&home).unwrap();
+    Pair::new(&cid, &ada).drive();
+    Pair::new(&ben, &ada).drive();
+    Pair::new(&cid, &ada).drive();
+    assert_eq!(cid.read(home, "note").as_deref(), Some("under Ben's epoch"));
+    assert_equal(home, &[&ada, &ben, &cid]);
+}
+
+#[test]
 fn a_writer_who_became_a_relay_carries_what_it_cannot_read() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
     let home = ada.home_space();
