@@ -41,6 +41,8 @@ struct Sending {
     acknowledged: BTreeMap<WriterId, u64>,
     /// How far both sides are known to hold the same.
     shared: BTreeMap<WriterId, u64>,
+    /// What it holds of logs beyond what this side held when it said so: compared once this side holds as much.
+    longer: BTreeMap<WriterId, Prefix>,
     /// Logs that it refused; the next vectors decide about them.
     stalled: BTreeSet<WriterId>,
     /// Logs of which the two sides hold different branches.
@@ -158,6 +160,7 @@ impl Exchange {
         let sending = self.plane_mut(plane);
         sending.theirs = lengths;
         sending.shared.clear();
+        sending.longer.clear();
         sending.stalled.clear();
         sending.idle = false;
     }
@@ -179,6 +182,39 @@ impl Exchange {
     /// Both sides said that they hold the same of a log up to `length`.
     pub(super) fn note_shared(&mut self, plane: Plane, writer: WriterId, length: u64) {
         raise(&mut self.plane_mut(plane).shared, writer, length);
+    }
+
+    /// The other side holds more of a log than this side can compare yet.
+    pub(super) fn note_longer(&mut self, plane: Plane, writer: WriterId, theirs: Prefix) {
+        self.plane_mut(plane).longer.insert(writer, theirs);
+    }
+
+    /// Compares what has grown here to what the other side said it holds, before anything is sent that goes on from there. The
+    /// logs of which it holds another branch, each with the length at which that shows.
+    pub(super) fn outgrown(
+        &mut self,
+        store: &Store,
+        space: &SpaceId,
+        table: &EffectiveTable,
+        plane: Plane,
+    ) -> Result<Vec<(WriterId, u64)>, ReadError> {
+        let mut forked = Vec::new();
+        if self.plane(plane).longer.is_empty() {
+            return Ok(forked);
+        }
+        let ours = effective_vector(store, table, space, plane)?;
+        let sending = self.plane_mut(plane);
+        let waiting = std::mem::take(&mut sending.longer);
+        for (writer, theirs) in waiting {
+            if ours.length(&writer) < theirs.length {
+                sending.longer.insert(writer, theirs);
+            } else if store.prefix_at(space, plane, &writer, theirs.length)? == Some(theirs) {
+                raise(&mut sending.shared, writer, theirs.length);
+            } else {
+                forked.push((writer, theirs.length));
+            }
+        }
+        Ok(forked)
     }
 
     /// Whether both sides hold the same of a log up to `length`.

@@ -135,13 +135,17 @@ impl Session {
                     }
                 }
                 Some(_) => self.note_fork(space, plane, *writer, prefix.length),
-                None => {}
+                None => {
+                    if let Some(exchange) = self.exchanges.get_mut(space) {
+                        exchange.note_longer(plane, *writer, *prefix);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    fn note_fork(&mut self, space: &SpaceId, plane: Plane, writer: WriterId, length: u64) {
+    pub(super) fn note_fork(&mut self, space: &SpaceId, plane: Plane, writer: WriterId, length: u64) {
         let new = self.exchanges.get_mut(space).is_some_and(|exchange| exchange.mark_forked(plane, writer));
         if new {
             self.event(SessionEvent::Forked { space: *space, plane, writer, length });

@@ -35,6 +35,9 @@ impl Session {
                 self.turn = Some(space);
                 let state = self.database.space_state(&space)?;
                 let Some(exchange) = self.exchanges.get_mut(&space) else { continue };
+                let forked = exchange.outgrown(&self.database, &space, &state.table, plane)?;
+                forked.into_iter().for_each(|(writer, length)| self.note_fork(&space, plane, writer, length));
+                let Some(exchange) = self.exchanges.get_mut(&space) else { continue };
                 if let Some(batch) = exchange.next_batch(&self.database, &space, &state.table, plane)? {
                     self.send_batch(batch);
                     return Ok(());

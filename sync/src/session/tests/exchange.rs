@@ -293,6 +293,47 @@ fn a_fork_shows_in_the_vectors_whichever_branch_is_longer() {
     }
 }
 
+/// Both sides are honest: each holds another branch of a third one's log, and they find out while one is on its way.
+#[test]
+fn a_branch_that_outgrows_the_peers_is_a_fork_and_not_the_peers_fault() {
+    let world = || {
+        let (first, second) = linked(140);
+        let third = Replica::blank(142);
+        link(&third, &first);
+        Pair::new(&first, &second).drive();
+        (first, second, third)
+    };
+    let ((first, second, third), (clone, _, _)) = (world(), world());
+    assert_eq!(first.writer(), clone.writer());
+    for (device, count, text) in [(&first, 3, "original"), (&clone, 5, "clone")] {
+        (0..count).for_each(|number| device.write(device.home_space(), &format!("{number}"), text));
+    }
+    Pair::new(&first, &third).drive();
+    let mut pair = Pair::new(&second, &third);
+    let mut late = Vec::new();
+    loop {
+        let (from_dialer, from_acceptor) = (pair.dialer.poll(), pair.acceptor.poll());
+        if from_dialer.is_empty() && from_acceptor.is_empty() {
+            break;
+        }
+        from_dialer.into_iter().for_each(|frame| pair.acceptor.handle(Input::Frame(frame)));
+        for frame in from_acceptor {
+            // Batches are late, what is said of the third's vector is not.
+            if frame[0] == 8 { late.push(frame) } else { pair.dialer.handle(Input::Frame(frame)) }
+        }
+    }
+    assert!(!late.is_empty());
+    Pair::new(&clone, &second).drive();
+    assert_eq!(second.read(first.home_space(), "4").as_deref(), Some("clone"));
+    pair.dialer.handle(Input::StoreChanged);
+    let unasked = pair.dialer.poll();
+    unasked.into_iter().for_each(|frame| pair.acceptor.handle(Input::Frame(frame)));
+    late.into_iter().for_each(|frame| pair.dialer.handle(Input::Frame(frame)));
+    pair.drive();
+    assert_eq!((&pair.dialer.closed, &pair.acceptor.closed), (&None, &None));
+    assert!(pair.dialer.events.iter().any(|event| matches!(event, SessionEvent::Forked { .. })));
+}
+
 #[test]
 fn a_slow_peer_bounds_what_is_in_flight() {
     let (first, second) = linked(60);
