@@ -32,8 +32,8 @@ pub(super) struct BatchPart {
 /// Writes batches of one direction.
 pub(super) struct BatchWriter<'a> {
     pub(super) numbers: &'a mut Numbers,
-    /// Whether both sides hold the same of a log up to a length.
-    pub(super) shares: &'a dyn Fn(Plane, &WriterId, u64) -> bool,
+    /// Whether both sides hold this prefix of a log.
+    pub(super) shares: &'a dyn Fn(Plane, &WriterId, &Prefix) -> bool,
 }
 
 impl BatchWriter<'_> {
@@ -97,7 +97,7 @@ impl BatchWriter<'_> {
         }
         put_number(out, moved.len() as u64);
         for (writer, prefix) in moved {
-            let root_given = !(self.shares)(log.plane, writer, prefix.length);
+            let root_given = !(self.shares)(log.plane, writer, prefix);
             let (number, new) = self.numbers.of(LogName { writer: *writer, ..*log });
             put_number(out, (number as u64) << 1 | u64::from(root_given));
             if new {

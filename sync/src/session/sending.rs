@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidewater_engine::id::{SpaceId, WriterId};
-use tidewater_engine::log::Plane;
+use tidewater_engine::log::{Plane, Prefix};
 use tidewater_engine::store::LogBatch;
 
 use super::batch::{BatchPart, BatchWriter};
@@ -82,8 +82,15 @@ impl Session {
     }
 
     fn send_part(&mut self, part: &BatchPart) {
-        let exchange = self.exchanges.get(&part.log.space);
-        let shares = |plane, writer: &WriterId, length| exchange.is_some_and(|one| one.shares(plane, writer, length));
+        let (exchange, database) = (self.exchanges.get(&part.log.space), &self.database);
+        // Who wrote the entry may have known another branch of the log than the one that both sides hold.
+        let is_held = |plane, writer: &WriterId, prefix: &Prefix| {
+            let held = database.prefix_at(&part.log.space, plane, writer, prefix.length);
+            held.is_ok_and(|held| held.as_ref() == Some(prefix))
+        };
+        let shares = |plane, writer: &WriterId, prefix: &Prefix| {
+            exchange.is_some_and(|one| one.shares(plane, writer, prefix.length)) && is_held(plane, writer, prefix)
+        };
         let written = BatchWriter { numbers: &mut self.sent_numbers, shares: &shares }.write(part);
         self.send(&Message::Batch(written));
     }

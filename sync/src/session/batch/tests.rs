@@ -63,7 +63,7 @@ struct Wire {
 impl Wire {
     /// Sends a part; logs of a writer with an even number are shared.
     fn pass(&mut self, part: &BatchPart) -> Result<(BatchPart, usize), SessionError> {
-        let shares = |_, writer: &WriterId, _| writer.device.0[7].is_multiple_of(2);
+        let shares = |_, writer: &WriterId, _: &Prefix| writer.device.0[7].is_multiple_of(2);
         let bytes = BatchWriter { numbers: &mut self.sender, shares: &shares }.write(part);
         let root = |log: &LogName, length| Ok(root_of(log, length));
         let read = BatchReader { numbers: &mut self.receiver, root: &root }.read(&bytes)?;

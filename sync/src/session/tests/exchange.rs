@@ -334,6 +334,37 @@ fn a_branch_that_outgrows_the_peers_is_a_fork_and_not_the_peers_fault() {
     assert!(pair.dialer.events.iter().any(|event| matches!(event, SessionEvent::Forked { .. })));
 }
 
+/// Two hold the same of a forked log, and pass on what a third wrote in knowledge of the other branch.
+#[test]
+fn what_was_written_in_knowledge_of_another_branch_is_passed_on_whole() {
+    let world = || {
+        let (first, second) = linked(150);
+        let (third, fourth) = (Replica::blank(152), Replica::blank(153));
+        link(&third, &first);
+        link(&fourth, &first);
+        for other in [&second, &third, &fourth] {
+            Pair::new(&first, other).drive();
+        }
+        (first, second, third, fourth)
+    };
+    let ((first, second, third, fourth), (clone, ..)) = (world(), world());
+    assert_eq!(first.writer(), clone.writer());
+    let home = first.home_space();
+    first.write(home, "x", "by the original");
+    clone.write(home, "x", "by the clone");
+    Pair::new(&first, &second).drive();
+    Pair::new(&first, &fourth).drive();
+    Pair::new(&clone, &third).drive();
+    third.write(home, "y", "after the clone");
+    let mut passing_on = Pair::new(&second, &fourth);
+    passing_on.drive();
+    Pair::new(&third, &second).drive();
+    passing_on.drive();
+    assert_eq!((&passing_on.dialer.closed, &passing_on.acceptor.closed), (&None, &None));
+    let length = |of: &Replica| of.vector(&home, Plane::Data).unwrap().length(&third.writer());
+    assert_eq!((length(&second), length(&fourth)), (1, 1));
+}
+
 #[test]
 fn a_slow_peer_bounds_what_is_in_flight() {
     let (first, second) = linked(60);
