@@ -4,6 +4,7 @@ use tidewater_engine::host::Host;
 
 use super::Failure;
 use super::fault::Fault;
+use super::model::Model;
 use super::replica::Replica;
 use super::world::{Event, World};
 use crate::disk::{Disk, Faults, Unsynced};
@@ -24,7 +25,7 @@ impl World {
         match fault {
             Fault::ClockJump | Fault::ClockFar => self.turn_clock(number, fault, random),
             Fault::LostWrites | Fault::TornPages if runs => self.lose_power(number, fault, random)?,
-            Fault::FailedReads | Fault::FailedWrites | Fault::Full if runs => self.fail_disk(number, fault, random),
+            Fault::FailedReads | Fault::FailedWrites | Fault::Full if runs => self.fail_disk(number, fault, random)?,
             Fault::Restored if runs => self.restore(number, random)?,
             Fault::Copied | Fault::Forked if runs => self.copy(number, fault, random)?,
             _ => {}
@@ -80,10 +81,10 @@ impl World {
         Ok(())
     }
 
-    fn fail_disk(&mut self, number: usize, fault: Fault, random: &mut Random) {
+    fn fail_disk(&mut self, number: usize, fault: Fault, random: &mut Random) -> Result<(), Failure> {
         let some = 1 + random.below(3) as u32;
         if self.replicas[number].is_sick() {
-            return;
+            return Ok(());
         }
         let disk = &self.replicas[number].disk;
         disk.set_faults(match fault {
@@ -93,14 +94,18 @@ impl World {
         });
         self.tell(&format!("the disk of {number}: {fault}"));
         self.schedule(random.below(3_000) as i64, Event::Mend { replica: number });
-        if fault == Fault::FailedReads {
+        match fault {
             // Little is read but at a start.
-            self.restart(number, 0);
+            Fault::FailedReads => self.restart(number, 0),
+            // A file grows by so much at once that others may never fill it.
+            Fault::Full => self.write_until_full(number)?,
+            _ => {}
         }
+        Ok(())
     }
 
-    /// A disk works again. Whoever met the fault is started anew.
-    pub(super) fn mend(&mut self, number: usize) {
+    /// A disk works again. Who met the fault goes on, or is started anew.
+    pub(super) fn mend(&mut self, number: usize) -> Result<(), Failure> {
         let disk = &self.replicas[number].disk;
         let before = disk.faults();
         disk.set_faults(Faults::default());
@@ -112,12 +117,29 @@ impl World {
         for (_, fault) in kinds.iter().filter(|(times, _)| *times > 0) {
             self.faults.note(*fault);
         }
-        if !before.struck() {
-            return;
+        if !before.struck() || self.replicas[number].running.is_none() {
+            return Ok(());
         }
-        if self.replicas[number].running.is_some() {
+        if self.chance.one_in(2) {
             self.restart(number, 10);
+            return Ok(());
         }
+        self.resume(number)
+    }
+
+    /// A disk that works again can be written to, without a restart. What was only buffered is gone.
+    fn resume(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(running) = &mut self.replicas[number].running else { return Ok(()) };
+        let lost = running.database.flush();
+        running.database.flush().map_err(|error| self.failure(format!("replica {number} can't go on: {error}")))?;
+        let running = self.replicas[number].running.as_mut().expect("seen above");
+        running.model = Model::default();
+        running.follower.miss();
+        drop(running.take_changes());
+        self.trace.count("disks written to again without a restart");
+        self.tell(&format!("{number} goes on, buffered commits are gone: {}", lost.is_err()));
+        self.schedule(0, Event::News { replica: number });
+        self.check_start(number)
     }
 
     fn restore(&mut self, number: usize, random: &mut Random) -> Result<(), Failure> {
@@ -206,7 +228,7 @@ impl World {
         self.mischief.stop();
         self.weather.clear();
         for number in 0..self.replicas.len() {
-            self.mend(number);
+            self.mend(number)?;
             self.start(number)?;
             let flushed = self.replicas[number].database().map_or(Ok(()), |database| database.flush());
             flushed.map_err(|error| self.failure(format!("a flush of replica {number}: {error}")))?;

@@ -26,6 +26,10 @@ const SCHEMAS: [&str; 3] = [
         "indexes": {"by_register": {"fields": ["register"]}, "by_text": {"fields": ["text"]}, "by_json": {"fields": ["json.a"]}}}"#,
 ];
 
+/// How large a document is that fills a disk, in bytes, and how many are tried.
+const FILLER_BYTES: usize = 24 << 10;
+const FILLERS: usize = 40;
+
 /// The user gives a transaction up.
 #[derive(Debug)]
 enum Given {
@@ -159,6 +163,26 @@ impl World {
                 self.ledger.held.insert((number, home), vector);
             }
         }
+    }
+
+    /// Writes until there is no room for more.
+    pub(super) fn write_until_full(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(space) = self.replicas[number].database().and_then(|database| database.home()) else { return Ok(()) };
+        let mut written = 0;
+        while written < FILLERS && self.replicas[number].disk.faults().full == 0 {
+            let mut bytes = vec![0; FILLER_BYTES];
+            bytes.iter_mut().for_each(|byte| *byte = self.chance.number() as u8);
+            let outcome = self.transact(number, space, Durability::Local, |transaction| {
+                transaction.upsert("fillers", "one", Fields::from([("bytes".into(), Value::Bytes(bytes))]))?;
+                Ok(())
+            })?;
+            if outcome != "writes" {
+                break;
+            }
+            written += 1;
+        }
+        self.tell(&format!("{number} writes {written} large documents until its disk is full"));
+        Ok(())
     }
 
     /// Two counters that always move together, and what this device has seen of the others': readers must never see

@@ -159,10 +159,7 @@ impl World {
             }
             Event::News { replica } => self.bring_news(replica),
             Event::Start { replica } => self.start(replica),
-            Event::Mend { replica } => {
-                self.mend(replica);
-                Ok(())
-            }
+            Event::Mend { replica } => self.mend(replica),
             Event::Heal => {
                 self.weather.clear();
                 Ok(())
