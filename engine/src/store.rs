@@ -32,6 +32,7 @@ mod tables;
 mod touches;
 pub mod transaction;
 mod verify;
+pub mod voids;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub use log_access::{ControlCommit, LogBatch, LoggedEntry, ReceiveOutcome, Signe
 pub use options::{Durability, Location, Options, SignerSource};
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
+pub use voids::{VoidCommit, VoidReason};
 pub use watch::{Watch, WatchStopper};
 
 use self::era::Reading;

@@ -9,6 +9,7 @@ use super::overlay::Overlay;
 use super::rich_changes;
 use super::state::{SpaceState, entry_key, log_key};
 use super::tables::{Tables, damaged};
+use super::voids::{Void, VoidReason};
 use super::{Inner, ReadError};
 use crate::document::fold::Origin;
 use crate::document::state::Dot;
@@ -119,7 +120,7 @@ enum Outcome {
     /// It waits.
     Parked,
     /// It counts for nothing, on every replica alike.
-    Void(String),
+    Void(Void),
     Control,
     /// Kept for others by a relay, which can't open it.
     Sealed,
@@ -169,8 +170,8 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
                 record_change(work, id, writer, first, change)?;
             }
         }
-        Outcome::Void(why) => {
-            work.tables.voids.insert(&entry_key(rows, first), why.as_bytes())?;
+        Outcome::Void(void) => {
+            work.tables.voids.insert(&entry_key(rows, first), &void.encode())?;
             work.space_mut(id)?.voids += 1;
         }
         Outcome::Control | Outcome::Sealed | Outcome::Parked => {}
@@ -199,7 +200,7 @@ fn judge(
         return Ok(Outcome::Parked);
     }
     if let Some(why) = wrong_lists(work, space, plane, writer, run)? {
-        return Ok(Outcome::Void(why));
+        return Ok(Outcome::Void(Void::new(VoidReason::Past, why)));
     }
     let table = &space.table;
     let first = Place { space: space.id, plane, writer: *writer, sequence: run.first };
@@ -208,12 +209,12 @@ fn judge(
             match open_run(&mut lock(&work.inner.opener), &work.tables, first, rows, run, table.control_key.as_ref())? {
                 Ok(_) => Outcome::Control,
                 Err(OpenFailure::MissingKey) => Outcome::Parked,
-                Err(OpenFailure::Malformed(why)) => Outcome::Void(why),
+                Err(OpenFailure::Malformed(why)) => Outcome::Void(Void::new(VoidReason::Unreadable, why)),
             },
         );
     }
-    if let Some(why) = lacks_authority(space, writer, run) {
-        return Ok(Outcome::Void(why));
+    if let Some(void) = lacks_authority(space, writer, run) {
+        return Ok(Outcome::Void(void));
     }
     if is_relay(&space.table, work.inner) {
         return Ok(Outcome::Sealed);
@@ -222,20 +223,20 @@ fn judge(
     let stream = match open_run(&mut lock(&work.inner.opener), &work.tables, first, rows, run, key)? {
         Ok(stream) => stream,
         Err(OpenFailure::MissingKey) => return Ok(Outcome::Parked),
-        Err(OpenFailure::Malformed(why)) => return Ok(Outcome::Void(why)),
+        Err(OpenFailure::Malformed(why)) => return Ok(Outcome::Void(Void::new(VoidReason::Unreadable, why))),
     };
     let operations = match decode_commit(&stream) {
         Ok(operations) => operations,
         Err(StreamError::Unknown { .. }) if may_be_newer(space, writer, run) => return Ok(Outcome::Parked),
-        Err(error) => return Ok(Outcome::Void(error.to_string())),
+        Err(error) => return Ok(Outcome::Void(Void::new(VoidReason::Unreadable, error.to_string()))),
     };
     let reach = generations_within_reach(past_total(work, space, writer, run) + run.first);
     if let Some(why) = malformed(space, writer, &operations, reach) {
-        return Ok(Outcome::Void(why));
+        return Ok(Outcome::Void(Void::new(VoidReason::Operation, why)));
     }
     Ok(match rich_changes::check(work, space, writer, run, &operations)? {
         Ok(changes) => Outcome::Data(operations, changes),
-        Err(why) => Outcome::Void(why),
+        Err(why) => Outcome::Void(Void::new(VoidReason::Change, why)),
     })
 }
 
@@ -304,14 +305,15 @@ fn wrong_lists(
 }
 
 /// Why the author of a commit had no right to write it, if so.
-pub(crate) fn lacks_authority(space: &SpaceState, writer: &WriterId, run: &Run) -> Option<String> {
+fn lacks_authority(space: &SpaceState, writer: &WriterId, run: &Run) -> Option<Void> {
     let Some(authority) = space.table.devices.get(&writer.device) else {
-        return Some(format!("device {} is not a member", writer.device));
+        return Some(Void::new(VoidReason::Rank, format!("device {} is not a member", writer.device)));
     };
     if authority.rank < crate::space::Rank::Writer {
-        return Some(format!("device {} may not write", writer.device));
+        return Some(Void::new(VoidReason::Rank, format!("device {} may not write", writer.device)));
     }
-    (run.end() > authority.effective_length(writer.incarnation)).then(|| format!("{writer} was removed before"))
+    let is_cut = run.end() > authority.effective_length(writer.incarnation);
+    is_cut.then(|| Void::new(VoidReason::Cut, format!("{writer} was removed before")))
 }
 
 /// The sum of the lengths of a commit's vector as far as they count, its writer's own log not counted.

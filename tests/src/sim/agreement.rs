@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Header, Plane, Prefix, VersionVector};
 use tidewater_engine::space::{EffectiveTable, Rank};
-use tidewater_engine::store::ReadError;
+use tidewater_engine::store::{ReadError, VoidReason};
 use tidewater_sync::Database;
 
 use super::Failure;
+use super::ledger::Acknowledged;
 use super::world::World;
 
 /// The kind of message that lists spaces: all that is sent while nothing is new.
@@ -183,6 +184,7 @@ impl World {
             if one.lost {
                 self.trace.count("acknowledged commits lost with their only disk");
             } else if counts < one.length {
+                self.check_listed(space, &one)?;
                 self.trace.count("acknowledged commits that were cut off");
             } else if reference.data.length(&one.writer) < one.length {
                 let (author, length) = (one.replica, one.length);
@@ -192,6 +194,33 @@ impl World {
             } else {
                 self.trace.count("acknowledged commits everywhere");
             }
+        }
+        Ok(())
+    }
+
+    /// A commit that was cut off after it was acknowledged is on its author's list of void commits.
+    fn check_listed(&mut self, space: &SpaceId, one: &Acknowledged) -> Result<(), Failure> {
+        let Some(database) = self.replicas[one.replica].database() else { return Ok(()) };
+        let of_log = database.vector(space, Plane::Data).map(|vector| vector.length(&one.writer));
+        let void = || database.snapshot()?.void_commits(space, None, usize::MAX);
+        let (held, void) =
+            of_log.and_then(|held| Ok((held, void()?))).map_err(|error| self.failure(error.to_string()))?;
+        // The author may not have heard of its removal: whoever was removed is told nothing any more.
+        let knows = database.effective(space).is_some_and(|table| {
+            let authority = table.devices.get(&one.writer.device);
+            authority.map_or(0, |authority| authority.effective_length(one.writer.incarnation)) < one.length
+        });
+        let is_listed = void.iter().any(|void| {
+            let reasons = [VoidReason::Cut, VoidReason::Rank];
+            void.writer == one.writer && void.sequence < one.length && reasons.contains(&void.reason)
+        });
+        if knows && held >= one.length && !is_listed {
+            let (author, length) = (one.replica, one.length);
+            return Err(self
+                .failure(format!("replica {author} does not list its commit {length} in {space}, which was cut off")));
+        }
+        if is_listed {
+            self.trace.count("void commits that their authors list");
         }
         Ok(())
     }

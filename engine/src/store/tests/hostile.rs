@@ -10,7 +10,9 @@ use crate::log::tree::leaf_hash;
 use crate::log::{Frontier, Header, Place, Plane, Prefix, head_message};
 use crate::operation::{Action, FieldOp, Operation, encode_commit};
 use crate::space::{Authority, EffectiveTable, Rank, SecretKey};
-use crate::store::{Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, WriteError};
+use crate::store::{
+    Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, VoidReason, WriteError,
+};
 use crate::value::Value;
 
 /// A member that writes its logs by hand.
@@ -164,6 +166,40 @@ fn nobody_uses_up_a_documents_generations() {
     // The second commit has one entry in its past.
     let alive = [0, 1, 2, 3].map(|number| replica.alive(&format!("n{number}")));
     assert_eq!((alive, void(&replica)), ([false, true, false, false], 3));
+}
+
+#[test]
+fn void_commits_are_listed_with_their_reasons_page_by_page() {
+    let replica = Replica::new(1);
+    let mut author = Author::new(2, Plane::Data);
+    author.commit(true, true, Moved::new(), &set("n", 1));
+    author.commit(true, true, Moved::new(), b"no operations");
+    author.commit(true, true, Moved::new(), &set_in(u64::MAX, "far", 1));
+    let text = vec![("t".to_owned(), FieldOp::Text(b"no change".to_vec()))];
+    let id = crate::id::DocumentId::new("n").unwrap();
+    let change = Operation { collection: "notes".to_owned(), id, generation: 1, action: Action::Edit(text) };
+    author.commit(true, true, Moved::new(), &encode_commit(&[change]).unwrap());
+    replica.store.receive(&author.batch(0)).unwrap();
+    let mut stranger = Author::new(20, Plane::Data);
+    stranger.commit(true, true, Moved::new(), &set("n", 2));
+    assert_eq!(replica.store.receive(&stranger.batch(0)).unwrap().stored, 1);
+    let snapshot = replica.store.snapshot().unwrap();
+    let mut listed = Vec::new();
+    loop {
+        let page = snapshot.void_commits(&SPACE, listed.last(), 2).unwrap();
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page);
+    }
+    let reasons = [VoidReason::Unreadable, VoidReason::Operation, VoidReason::Change];
+    let mut expected: Vec<_> = (1..).zip(reasons).map(|(at, reason)| (author.writer, at, reason)).collect();
+    expected.push((stranger.writer, 0, VoidReason::Rank));
+    expected.sort_by_key(|(writer, at, _)| (*writer, *at));
+    let listed: Vec<_> = listed.iter().map(|void| (void.writer, void.sequence, void.reason)).collect();
+    assert_eq!(listed, expected);
+    assert_eq!(void(&replica), 4);
 }
 
 #[test]
