@@ -19,7 +19,6 @@ mod control;
 mod cursor;
 mod file;
 mod filter;
-mod forger;
 mod head;
 mod header;
 mod http;

@@ -7,6 +7,7 @@ pub mod crash;
 pub mod disk;
 pub mod door;
 pub mod edits;
+mod forger;
 pub mod fuzz;
 pub mod host;
 pub mod http;

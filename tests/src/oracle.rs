@@ -1,6 +1,7 @@
 //! A naive second fold: from the set of all commits to what readers must see. It looks at all operations of a document at
 //! once, with their full pasts, and asks of every two whether one saw the other. `docs/spec/fold.md` is what both folds follow.
 
+mod engine;
 mod logs;
 mod rich;
 
@@ -10,7 +11,16 @@ use tidewater_engine::id::WriterId;
 use tidewater_engine::operation::{Action, FieldKind, FieldOp};
 use tidewater_engine::value::{Fields, Value};
 
+pub use engine::see;
 pub use logs::{Commit, commits};
+
+/// The kinds that [`crate::edits::SCHEMA`] declares, by collection and field. The other collection, `free`, has no schema.
+pub const DECLARED: &[(&str, &str, FieldKind)] = &[
+    ("declared", "counter", FieldKind::Counter),
+    ("declared", "set", FieldKind::Set),
+    ("declared", "text", FieldKind::Text),
+    ("declared", "json", FieldKind::Json),
+];
 
 /// All documents of a space, folded naively.
 #[derive(Debug)]

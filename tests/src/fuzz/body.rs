@@ -8,8 +8,8 @@ use tidewater_engine::log::seal::{CHUNK_BYTES_MAX, EntryDraft, OpenError, Opener
 use tidewater_engine::log::{Header, Moved, Place, Plane};
 use tidewater_engine::space::SecretKey;
 
-use super::forger::sealed_frame;
 use super::{Memory, Target};
+use crate::forger::sealed_frame;
 
 pub(super) const TARGET: Target = Target {
     name: "body",

@@ -8,13 +8,13 @@ use tidewater_engine::log::{Moved, Plane};
 use tidewater_engine::store::{Durability, WriteError};
 use tidewater_sync::{Database, Purpose};
 
-use super::forger::Forger;
 use super::people::{fields, open, open_on, people};
 use super::script::{Script, put_block};
 use super::session::{check_alone, digest};
 use super::{Memory, Target};
 use crate::conversation::converse;
 use crate::disk::Disk;
+use crate::forger::Forger;
 
 pub(super) const TARGET: Target = Target {
     name: "control",

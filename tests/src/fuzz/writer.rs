@@ -8,9 +8,9 @@ use tidewater_engine::log::{Header, Moved, Plane, Prefix};
 use tidewater_engine::operation::encode_commit;
 use tidewater_engine::store::{Durability, Edit, LoggedEntry, ReceiveError, WriteError};
 
-use super::forger::{Forger, sealed_frame};
 use super::script::{Script, put_block};
 use super::{Memory, Target};
+use crate::forger::{Forger, sealed_frame};
 use crate::oracle::commits;
 use crate::shared_space::SharedSpace;
 
@@ -168,7 +168,7 @@ fn seeds() -> Vec<Vec<u8>> {
         written.expect("an honest write");
     }
     let mut all = Vec::new();
-    for commit in commits(store, &shared.space, &shared.epoch) {
+    for commit in commits(store, &shared.space) {
         let bytes = encode_commit(&commit.operations).expect("a commit");
         for head in [[0, 0, 0, 0], [4, 4, 0, 1], [5, 0, 0, 0]] {
             let mut seed = head.to_vec();

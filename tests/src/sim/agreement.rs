@@ -77,6 +77,11 @@ impl World {
                 return Err(self.failure(format!("replica {number} is damaged: {:?}", report.problems)));
             }
             self.check_witnesses(number)?;
+            for (space, _) in self.spaces.clone() {
+                if database.effective(&space).is_some() {
+                    self.check_naive_fold(number, &space)?;
+                }
+            }
             self.check_secrecy(number, &database)?;
         }
         Ok(())

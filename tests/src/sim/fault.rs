@@ -58,10 +58,13 @@ pub enum Fault {
     Oversized,
     /// A member lies about what it holds.
     Lying,
+    /// A member signs commits that no honest database writes.
+    Contrived,
 }
 
 /// Those that need a hostile member.
-const HOSTILE: &[Fault] = &[Fault::Forged, Fault::Replayed, Fault::Forked, Fault::Oversized, Fault::Lying];
+const HOSTILE: &[Fault] =
+    &[Fault::Forged, Fault::Replayed, Fault::Forked, Fault::Oversized, Fault::Lying, Fault::Contrived];
 
 impl Fault {
     /// All that a world without hostile members can have.

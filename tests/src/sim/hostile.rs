@@ -16,6 +16,7 @@ const VECTORS: u8 = 7;
 #[derive(Debug, Default)]
 pub(super) struct Mischief {
     kept: Vec<Vec<u8>>,
+    pub(super) contrived: super::contrived::Contrived,
     stopped: bool,
 }
 

@@ -58,6 +58,7 @@ impl World {
             let fault = *random.pick(&on);
             match fault {
                 Fault::OneWay | Fault::Isolated | Fault::Bridged | Fault::Slow => self.darken(fault, random),
+                Fault::Contrived => self.contrive(random)?,
                 _ => self.break_machine(fault, random)?,
             }
         }

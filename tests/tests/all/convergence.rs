@@ -6,14 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidewater_engine::document::Conflict;
-use tidewater_engine::id::{DocumentId, WriterId};
-use tidewater_engine::operation::FieldKind;
+use tidewater_engine::id::WriterId;
 use tidewater_engine::query::Query;
 use tidewater_engine::schema::Schema;
 use tidewater_engine::store::{Durability, Store, TransactionError};
 use tidewater_tests::edits::{SCHEMA, Write, is_refusal};
-use tidewater_tests::oracle::{Oracle, Seen, commits};
+use tidewater_tests::oracle::{DECLARED, Oracle, Seen, commits, see};
 use tidewater_tests::random::Random;
 use tidewater_tests::shared_space::SharedSpace;
 
@@ -24,13 +22,6 @@ const STEPS: usize = 120;
 /// Runs, when the environment doesn't say.
 const RUNS: u64 = 30;
 
-/// The collection with declared kinds; the other, `free`, has no schema.
-const DECLARED: &[(&str, &str, FieldKind)] = &[
-    ("declared", "counter", FieldKind::Counter),
-    ("declared", "set", FieldKind::Set),
-    ("declared", "text", FieldKind::Text),
-    ("declared", "json", FieldKind::Json),
-];
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
@@ -107,7 +98,7 @@ fn edit(store: &Store, random: &mut Random) {
 
 fn check(shared: &mut SharedSpace, seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
     let space = shared.space;
-    let commits = commits(shared.store(0), &space, &shared.epoch);
+    let commits = commits(shared.store(0), &space);
     let oracle = Oracle::new(&commits, DECLARED);
     let digest = shared.store(0).digest(&space).expect("a digest");
     for member in 0..shared.count() {
@@ -117,7 +108,7 @@ fn check(shared: &mut SharedSpace, seed: u64, reached: &mut BTreeMap<&'static st
         let mut alive = BTreeSet::new();
         for (collection, id) in oracle.names().filter(|(collection, _)| !collection.starts_with('$')) {
             let expected = oracle.see(collection, id);
-            let seen = see(store, collection, id);
+            let seen = see(&store.snapshot().expect("a snapshot"), None, collection, id);
             assert_eq!(seen, expected, "seed {seed}: {collection}/{id} on replica {member}");
             if member == 0 {
                 count(&expected, reached);
@@ -146,36 +137,4 @@ fn count(seen: &Seen, reached: &mut BTreeMap<&'static str, usize>) {
     add("siblings", seen.siblings.len());
     add("kinds", seen.kinds.len());
     add("deleted", seen.deleted.len());
-}
-
-/// What the engine says, in the oracle's form.
-fn see(store: &Store, collection: &str, id: &str) -> Seen {
-    let snapshot = store.snapshot().expect("a snapshot");
-    let document = snapshot.get(None, collection, id).expect("a read");
-    let document_id = DocumentId::new(id).expect("an id");
-    let conflicts = snapshot.conflicts(None, collection, &document_id).expect("conflicts");
-    if let Some(document) = &document {
-        assert_eq!(document.conflicted, !conflicts.is_empty(), "{collection}/{id}: {conflicts:?}");
-    }
-    let mut seen = Seen {
-        live: document.map(|document| (document.generation, document.fields)),
-        siblings: BTreeMap::new(),
-        kinds: BTreeSet::new(),
-        deleted: BTreeSet::new(),
-    };
-    for conflict in conflicts {
-        match conflict {
-            Conflict::Siblings { field, values } => {
-                seen.siblings.insert(field, values.into_iter().map(|sibling| sibling.value).collect());
-            }
-            Conflict::Kind { field, hidden, .. } => {
-                seen.kinds.insert((field, hidden));
-            }
-            Conflict::EditedWhileDeleted { generation, field, .. } => {
-                seen.deleted.insert((generation, field));
-            }
-            other => panic!("a conflict the oracle does not know: {other:?}"),
-        }
-    }
-    seen
 }

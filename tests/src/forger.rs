@@ -15,7 +15,7 @@ use tidewater_engine::store::{LogBatch, LoggedEntry, SignedHead};
 const HEADER_TAIL_BYTES: usize = 4 + 32;
 
 /// One log, written by hand.
-pub(super) struct Forger {
+pub(crate) struct Forger {
     key: SigningKey,
     space: SpaceId,
     plane: Plane,
@@ -77,7 +77,7 @@ impl Forger {
 }
 
 /// An entry whose body opens to `frame`, whatever that is: `docs/spec/log.md`, *Sealing*, once more.
-pub(super) fn sealed_frame(place: &Place, draft: EntryDraft, key: &SecretKey, frame: &[u8]) -> LoggedEntry {
+pub(crate) fn sealed_frame(place: &Place, draft: EntryDraft, key: &SecretKey, frame: &[u8]) -> LoggedEntry {
     let EntryDraft { timestamp_ms, first, last, dependencies, control } = draft;
     let (epoch, salt) = (key.epoch_id(), [3; SALT_BYTES]);
     let (body_length, body_hash) = (0, [0; 32]);
