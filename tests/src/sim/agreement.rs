@@ -106,6 +106,9 @@ impl World {
             let Some(rank) = self.replicas[replica].rank_in(space, known) else { continue };
             let database = self.replicas[replica].database().expect("it runs");
             if database.effective(space).is_none() {
+                if self.ledger.declined.contains(&(replica, *space)) {
+                    continue;
+                }
                 return Err(self.failure(format!("replica {replica} has rank {rank:?} in {space} and not the space")));
             }
             let held = || -> Result<Holding, ReadError> {

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     pub(super) acknowledged: Vec<Acknowledged>,
     /// What each replica was last seen to hold of the data of a space.
     pub(super) held: BTreeMap<(usize, SpaceId), VersionVector>,
+    /// Spaces that a replica has declined, and was not offered since.
+    pub(super) declined: BTreeSet<(usize, SpaceId)>,
     /// Writers that run twice.
     forked: BTreeSet<WriterId>,
 }

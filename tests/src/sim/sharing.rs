@@ -34,7 +34,9 @@ impl World {
                     self.spaces.push((*space, number));
                     self.declare_first(number, *space)?;
                 }
-                ("makes a space".to_owned(), made.map(drop))
+                let card = self.replicas[other].database().and_then(|other| other.card().ok());
+                let shared = made.and_then(|space| card.map_or(Ok(()), |card| database.grant(&space, &card, rank)));
+                (format!("makes a space, and grants {other} rank {rank:?}"), shared)
             }
             _ => return Ok(()),
         };
@@ -52,15 +54,42 @@ impl World {
         self.settle(number)
     }
 
-    /// A space is offered to a replica: mostly it is taken at once.
+    /// A space is offered to a replica: mostly it is taken at once, else it waits, or is declined.
     pub(super) fn decide_offer(&mut self, number: usize, space: &SpaceId) -> Result<(), Failure> {
-        let waits = self.faults.on().is_empty() || !self.chance.one_in(4);
-        if waits { self.accept_space(number, space) } else { Ok(()) }
+        let takes = self.faults.on().is_empty() || !self.chance.one_in(4);
+        if takes {
+            self.accept_space(number, space)
+        } else if self.chance.one_in(2) {
+            self.decline_space(number, space)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A declined space stays away until it is offered again.
+    fn decline_space(&mut self, number: usize, space: &SpaceId) -> Result<(), Failure> {
+        let Some(database) = self.replicas[number].database().cloned() else { return Ok(()) };
+        self.tell(&format!("{number} declines a space that it is offered"));
+        match database.decline_space(space) {
+            Ok(()) => {
+                self.trace.count("spaces declined");
+                self.ledger.declined.insert((number, *space));
+                let left = database.space_offers().map_err(|error| self.failure(format!("offers: {error}")))?;
+                if left.iter().any(|offer| offer.space == *space) {
+                    return Err(self.failure(format!("replica {number} declined {space}, and it waits")));
+                }
+                self.settle(number)
+            }
+            Err(SpaceError::NoOffer { .. }) => Ok(()),
+            Err(_) if self.replicas[number].is_sick() => Ok(()),
+            Err(error) => Err(self.failure(format!("replica {number} declines a space: {error}"))),
+        }
     }
 
     fn accept_space(&mut self, number: usize, space: &SpaceId) -> Result<(), Failure> {
         let Some(database) = self.replicas[number].database().cloned() else { return Ok(()) };
         self.tell(&format!("{number} takes a space that it is offered"));
+        self.ledger.declined.remove(&(number, *space));
         match database.accept_space(space) {
             Ok(()) | Err(SpaceError::NoOffer { .. }) => self.settle(number),
             Err(_) if self.replicas[number].is_sick() => Ok(()),
