@@ -3,6 +3,7 @@
 use tidewater_engine::host::Host;
 
 use super::Failure;
+use super::connection::{Connection, End};
 use super::fault::Fault;
 use super::model::Model;
 use super::replica::Replica;
@@ -14,6 +15,8 @@ use crate::random::Random;
 const CALENDAR_MS: (i64, i64) = (-62_167_219_200_000, 253_402_214_400_000);
 /// Ten years, in milliseconds.
 const DECADE_MS: usize = 315_576_000_000;
+/// A line that has more to carry than takes so long is given up when all is well again, in milliseconds.
+const CLOGGED_MS: i64 = 10_000;
 /// There are at most so many replicas more than at first.
 const COPIES: usize = 2;
 
@@ -234,9 +237,11 @@ impl World {
             flushed.map_err(|error| self.failure(format!("a flush of replica {number}: {error}")))?;
             self.settle_own(number)?;
         }
-        let damaged: Vec<u64> =
-            self.connections.iter().filter(|(_, connection)| connection.damaged).map(|(number, _)| *number).collect();
-        damaged.into_iter().for_each(|number| self.lose_later(number, 0, 0));
+        // What a slow line still has to carry would take as long as it took when it was slow.
+        let is_clogged = |end: &End| end.last_arrival_ms > self.now_ms + CLOGGED_MS;
+        let is_bad = |one: &Connection| one.damaged || one.ends.iter().any(is_clogged);
+        let bad: Vec<u64> = self.connections.iter().filter(|(_, one)| is_bad(one)).map(|(number, _)| *number).collect();
+        bad.into_iter().for_each(|number| self.lose_later(number, 0, 0));
         self.accept_all()?;
         let numbers = 0..self.replicas.len();
         for pair in numbers.clone().flat_map(|one| numbers.clone().map(move |other| (one, other))) {

@@ -6,9 +6,11 @@
 use tidewater_tests::sim::{Settings, prove, run};
 
 /// Worlds of three replicas, when the environment doesn't say.
-const WORLDS: u64 = 30;
+const WORLDS: u64 = 1_000;
 /// So many times something is done in a world.
 const TICKS: u32 = 80;
+/// Of so many worlds together every class of faults is reached in some.
+const ALL_FAULTS_WITHIN: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
@@ -23,6 +25,9 @@ fn worlds(replicas: usize, hostile: bool, one_in: u64) {
     let proof = prove(seeds, TICKS, replicas, hostile);
     println!("{proof}");
     assert!(proof.failures.is_empty(), "a world failed; its story is above");
+    if proof.worlds >= ALL_FAULTS_WITHIN {
+        assert_eq!(proof.unreached(hostile), [], "no world came to these faults");
+    }
 }
 
 #[test]
@@ -37,7 +42,7 @@ fn five_replicas_agree_whatever_goes_wrong() {
 
 #[test]
 fn ten_replicas_agree_whatever_goes_wrong() {
-    worlds(10, false, 15);
+    worlds(10, false, 50);
 }
 
 #[test]
