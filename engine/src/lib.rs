@@ -4,6 +4,10 @@
 //! it was not handed: time and randomness come from a [`Host`](host::Host), signatures from a [`HeadSigner`](host::HeadSigner), authority and keys
 //! from an [`EffectiveTable`](space::EffectiveTable) that the `tidewater-sync` crate computes.
 
+#[macro_use]
+#[doc(hidden)]
+pub mod planted;
+
 pub mod codec;
 mod contain;
 pub mod document;

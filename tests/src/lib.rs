@@ -1,6 +1,7 @@
 //! What the tests that cross crates share: the corpus and the doors it runs through, stores that share a space,
 //! the naive fold, what can happen to storage, and hostile bytes.
 
+pub mod convergence;
 pub mod conversation;
 pub mod corpus;
 pub mod crash;

@@ -85,7 +85,8 @@ impl DocumentState {
             }
             (Cell::Register(siblings), CellEdit::Clear) => siblings.retain(|(sibling, _)| !(origin.saw)(sibling.dot)),
             (Cell::Counter { sums, tips }, CellEdit::Add(amount)) => {
-                *sums.entry(generation).or_default() += i128::from(*amount);
+                let times = if planted!(CounterTwice) && generation > 1 { 2 } else { 1 };
+                *sums.entry(generation).or_default() += i128::from(*amount) * times;
                 advance(tips, stamp, origin);
             }
             (Cell::Set { elements, tips }, CellEdit::Include(values)) => {

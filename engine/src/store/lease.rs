@@ -354,6 +354,9 @@ impl StorageBackend for Lease {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if planted!(SyncSkipped) {
+            return Ok(());
+        }
         if let Some(Err(error)) = self.attached(|backend| backend.sync_data()) {
             drop(self.fail(&error));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::log::Plane;
+use tidewater_engine::planted;
 
 use super::exchange::{PLANES, effective_vector};
 use super::limits::{MAX_INVITES, MAX_UNMATCHED, SPACES_PER_FRAME};
@@ -79,7 +80,7 @@ impl Session {
 
     fn summary(&self, space: &SpaceId, state: &SpaceState) -> Result<[u8; 32], SessionError> {
         let vector = |plane| effective_vector(&self.database, &state.table, space, plane).map(|vector| (plane, vector));
-        let planes = [vector(PLANES[0])?, vector(PLANES[1])?];
+        let planes = [vector(PLANES[0])?, vector(PLANES[usize::from(!planted!(ListingStale))])?];
         Ok(self.channel()?.summary(space, &planes))
     }
 

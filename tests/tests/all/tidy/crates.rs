@@ -165,6 +165,22 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 }
 
 #[test]
+fn nothing_but_the_tests_plants_faults() {
+    const MAY: &[(&str, &str)] = &[
+        ("engine/Cargo.toml", "planted-faults = []"),
+        ("tests/Cargo.toml", "planted-faults = [\"tidewater-engine/planted-faults\"]"),
+        ("tests/Cargo.toml", "required-features = [\"planted-faults\"]"),
+    ];
+    let mut found = Vec::new();
+    for file in tracked().iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        let lines = file.text().lines().filter(|line| !line.starts_with('#') && line.contains("planted"));
+        let lines = lines.filter(|line| *line != "name = \"planted\"" && !MAY.contains(&(file.path.as_str(), *line)));
+        found.extend(lines.map(|line| format!("{}: {line}", file.path)));
+    }
+    expect_none("manifests that turn deliberate faults on", &found);
+}
+
+#[test]
 fn what_cargo_runs_is_the_command() {
     let runs: Vec<String> = workspace().into_iter().filter_map(|package| package.default_run).collect();
     assert_eq!(runs, ["tide"], "the README's first command is `cargo run --release -- demo`");
