@@ -118,7 +118,7 @@ pub(crate) fn append(
     Ok(())
 }
 
-/// Stores one entry and its hashes at the end of a log.
+/// Stores one entry and its hashes at the end of a log. Gives how many bytes its row has.
 pub(crate) fn store_entry(
     tables: &mut WriteTables<'_>,
     rows: [u8; 9],
@@ -126,14 +126,15 @@ pub(crate) fn store_entry(
     place: &Place,
     header: &[u8],
     body: &[u8],
-) -> Result<(), ReadError> {
+) -> Result<u64, ReadError> {
     let key = entry_key(rows, place.sequence);
     let mut row = Vec::with_capacity(header.len() + body.len() + 4);
     codec::put_bytes(&mut row, header);
     row.extend_from_slice(body);
     tables.entries.insert(&key, &row)?;
     let hashes = log.frontier.append(leaf_hash(place, header));
-    tables.tree.insert(&key, hashes.as_flattened())
+    tables.tree.insert(&key, hashes.as_flattened())?;
+    Ok(row.len() as u64)
 }
 
 /// Splits a stored entry into header and body.

@@ -207,8 +207,7 @@ fn store(work: &mut Work<'_>, batch: &LogBatch, new: usize, headers: &[Header]) 
         if header.last {
             log.open_run = place.sequence + 1;
         }
-        store_entry(&mut work.tables, rows, &mut log, &place, &entry.header, &entry.body)?;
-        let bytes = (entry.header.len() + entry.body.len()) as u64;
+        let bytes = store_entry(&mut work.tables, rows, &mut log, &place, &entry.header, &entry.body)?;
         log.parked_bytes += bytes;
         *work.bytes += bytes;
     }

@@ -113,6 +113,7 @@ fn check_log(
     };
     let tree = TreeRows { rows: &published.tables.tree, log: rows };
     let mut heads = published.tables.heads.prefixed(&rows)?.peekable();
+    let mut parked_bytes = 0;
     for row in published.tables.entries.prefixed(&rows)? {
         let row = row?;
         place.sequence = frontier.length();
@@ -120,6 +121,7 @@ fn check_log(
             problem(format!("entry {} is missing", place.sequence));
             return Ok(());
         }
+        parked_bytes += if place.sequence < log.applied { 0 } else { row.value()?.len() as u64 };
         let (header_bytes, body) = split_entry(row.key(), row.value()?)?;
         match Header::decode(header_bytes) {
             Ok(header) if header.fits_body(body) => {}
@@ -141,6 +143,9 @@ fn check_log(
     }
     if frontier.prefix() != log.frontier.prefix() || heads.next().is_some() || log.head != log.length() {
         problem("length or root are not those of its entries".to_owned());
+    }
+    if parked_bytes != log.parked_bytes {
+        problem(format!("{parked_bytes} bytes of it wait, {} are counted", log.parked_bytes));
     }
     report.entries += frontier.length();
     Ok(())

@@ -20,6 +20,7 @@ fn a_commit_waits_for_what_it_depends_on() {
     let outcome = c.store.receive(&batch(&b, 0)).unwrap();
     assert_eq!((outcome.stored, outcome.applied, outcome.parked), (1, 0, 1));
     assert!(!c.alive("n"));
+    assert_eq!(c.problems(), Vec::<String>::new(), "what waits is counted as it is stored");
     let outcome = c.store.receive(&batch(&a, 0)).unwrap();
     assert_eq!((outcome.applied, outcome.parked), (2, 0));
     assert_eq!(c.field("n", "x"), Some(Value::Int(2)));
