@@ -33,10 +33,15 @@ pub(crate) fn of_document(
     let (touches, rows) = LazyState::new(record, slots).and_then(|lazy| lazy.touches()).map_err(damaged)?;
     let mut touches: BTreeSet<Dot> = touches.into_iter().collect();
     if rows > 0 {
+        let mut found = 0;
         for row in tables.touches().prefixed(&rows_prefix(document))? {
             let row = row?;
             let wrong = |_| tables.touches().damaged(row.key());
             touches.extend(read_dots(Reader::new(row.value()?), slots).map_err(wrong)?);
+            found += 1;
+        }
+        if found != rows {
+            return Err(tables.documents().damaged(document));
         }
     }
     Ok(touches)
