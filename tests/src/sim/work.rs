@@ -290,7 +290,7 @@ impl World {
     /// Queries give what a scan by hand gives.
     fn look_around(&mut self, number: usize, random: &mut Random) -> Result<(), Failure> {
         let Some(database) = self.replicas[number].healthy().cloned() else { return Ok(()) };
-        let (collection, text, holds): (_, _, fn(&Fields) -> bool) = match random.below(5) {
+        let (collection, text, holds): (_, _, fn(&Fields) -> bool) = match random.below(6) {
             0 => ("declared", "register=ebb", |fields| text_of(fields, "register") == Some("ebb")),
             1 => {
                 ("declared", "register>=neap", |fields| text_of(fields, "register").is_some_and(|text| text >= "neap"))
@@ -300,18 +300,26 @@ impl World {
                 let flood = Value::String("flood".into());
                 matches!(fields.get("set"), Some(Value::List(all)) if all.contains(&flood))
             }),
+            4 => ("declared", "register<=ebb", |fields| text_of(fields, "register").is_some_and(|text| text <= "ebb")),
             _ => ("free", "not register exists", |fields| !fields.contains_key("register")),
         };
         let look = || -> Result<_, ReadError> {
             let snapshot = database.snapshot()?;
             let all = snapshot.find(&Query::all(collection))?.documents;
             let query = Query::all(collection).filter(Filter::parse(text).expect("a filter"));
-            Ok((all, snapshot.find(&query)?.documents))
+            let found = snapshot.find(&query)?.documents;
+            let page = snapshot.find(&query.limit(found.len().max(1)))?.documents;
+            Ok((all, found, page))
         };
-        let (mut all, found) = look().map_err(|error| self.failure(format!("a query of {number}: {error}")))?;
+        let (mut all, found, page) = look().map_err(|error| self.failure(format!("a query of {number}: {error}")))?;
         all.retain(|document| holds(&document.fields));
         if all != found {
             return Err(self.failure(format!("replica {number}: {collection} {text} finds {found:?}, not {all:?}")));
+        }
+        if page != found {
+            return Err(
+                self.failure(format!("replica {number}: {collection} {text} finds {page:?} as a page of {found:?}"))
+            );
         }
         self.trace.count("queries");
         self.check_witnesses(number)
