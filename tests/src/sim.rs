@@ -19,6 +19,7 @@ mod model;
 mod naive;
 mod prove;
 mod replica;
+mod seals;
 mod sharing;
 mod talk;
 mod trace;

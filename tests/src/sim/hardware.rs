@@ -189,6 +189,10 @@ impl World {
         if forks && let Some(database) = self.replicas[copy].database() {
             let writer = database.writer();
             self.ledger.note_fork(writer);
+            // Both at once, while they draw the same: what they put at one place must be sealed differently all the same.
+            for twin in [number, copy] {
+                self.write_as_twin(twin)?;
+            }
         }
         for other in self.others(copy) {
             if other == 0 || random.one_in(2) {

@@ -186,6 +186,17 @@ impl World {
         Ok(())
     }
 
+    /// One of a member's two lives writes its number.
+    pub(super) fn write_as_twin(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(home) = self.replicas[number].database().and_then(|database| database.home()) else { return Ok(()) };
+        let fields = Fields::from([("number".to_owned(), Value::Int(number as i64))]);
+        self.transact(number, home, Durability::Local, |transaction| {
+            transaction.upsert("free", "twin", fields)?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     /// Two counters that always move together, and what this device has seen of the others': readers must never see
     /// one without the other, nor what was seen without what it saw.
     fn bear_witness(&mut self, number: usize, random: &mut Random) -> Result<(), Failure> {
@@ -259,6 +270,10 @@ impl World {
         if counts.is_none_or(|counts| counts < length) {
             let why = format!("replica {number} acknowledged commit {length} of its log, of which {counts:?} count");
             return Err(self.failure(why));
+        }
+        let before = self.ledger.held.get(&(number, space)).map_or(0, |held| held.length(&writer));
+        if length > before {
+            self.check_epoch(number, &space, length)?;
         }
         if length > 0 {
             self.ledger.acknowledged.push(Acknowledged { replica: number, space, writer, length, lost: false });

@@ -119,6 +119,7 @@ impl World {
         self.stop_faults()?;
         self.pass(AGREE_MS)?;
         self.check_agreement()?;
+        self.check_salts()?;
         self.check_silence()
     }
 
