@@ -17,6 +17,7 @@ mod hostile;
 mod ledger;
 mod model;
 mod naive;
+mod news;
 mod prove;
 mod replica;
 mod seals;

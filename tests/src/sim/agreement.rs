@@ -88,7 +88,7 @@ impl World {
     }
 
     /// The honest replica that knows most of a space's control plane, and what the space means to it.
-    fn most_complete(&self, space: &SpaceId) -> Option<(usize, Arc<EffectiveTable>)> {
+    pub(super) fn most_complete(&self, space: &SpaceId) -> Option<(usize, Arc<EffectiveTable>)> {
         let tables = self.honest().into_iter().filter_map(|number| {
             let database = self.replicas[number].database()?;
             // Whoever was removed is told nothing any more.

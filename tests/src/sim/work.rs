@@ -32,7 +32,7 @@ const FILLERS: usize = 40;
 
 /// The user gives a transaction up.
 #[derive(Debug)]
-enum Given {
+pub(super) enum Given {
     Up,
     Refused(WriteError),
 }
@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Runs a transaction, and notes what it came to. Only a sick disk may fail it.
-    fn transact(
+    pub(super) fn transact(
         &mut self,
         number: usize,
         space: SpaceId,

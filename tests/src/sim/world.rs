@@ -120,6 +120,7 @@ impl World {
         self.pass(AGREE_MS)?;
         self.check_agreement()?;
         self.check_salts()?;
+        self.check_news()?;
         self.check_silence()
     }
 

@@ -1,0 +1,67 @@
+//! What is written while all are connected is told to every member at once, and to nobody else.
+
+use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::Plane;
+use tidewater_engine::space::Rank;
+use tidewater_engine::store::Durability;
+use tidewater_engine::value::{Fields, Value};
+
+use super::Failure;
+use super::world::World;
+
+/// How long news may take, in milliseconds: sessions must not wait until they compare vectors.
+const NEWS_MS: i64 = 2_000;
+
+/// A commit, and who is to be told of it.
+struct News {
+    space: SpaceId,
+    writer: WriterId,
+    length: u64,
+    author: usize,
+    members: Vec<usize>,
+}
+
+impl World {
+    /// Lets one member of every space write, and looks who holds it a moment later.
+    pub(super) fn check_news(&mut self) -> Result<(), Failure> {
+        if self.settings.hostile || self.ledger.has_forks() {
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for (space, _) in self.spaces.clone() {
+            all.extend(self.make_news(space)?);
+        }
+        self.pass(NEWS_MS)?;
+        for News { space, writer, length, author, members } in all {
+            for number in self.honest() {
+                let Some(database) = self.replicas[number].healthy() else { continue };
+                let holds = database.vector(&space, Plane::Data).is_ok_and(|held| held.length(&writer) >= length);
+                if holds != members.contains(&number) {
+                    let what = if holds { "was told, and is no member" } else { "was not told at once" };
+                    return Err(self.failure(format!("replica {number} {what}, of what {author} wrote in {space}")));
+                }
+            }
+            self.trace.count("news told");
+        }
+        Ok(())
+    }
+
+    fn make_news(&mut self, space: SpaceId) -> Result<Option<News>, Failure> {
+        let Some((best, _)) = self.most_complete(&space) else { return Ok(None) };
+        let known = self.replicas[best].database().expect("it runs").clone();
+        let rank = |world: &Self, number: usize| world.replicas[number].rank_in(&space, &known);
+        let members: Vec<usize> = self.honest().into_iter().filter(|number| rank(self, *number).is_some()).collect();
+        let Some(author) = members.iter().copied().find(|number| rank(self, *number) >= Some(Rank::Writer)) else {
+            return Ok(None);
+        };
+        let outcome = self.transact(author, space, Durability::Local, |transaction| {
+            transaction.upsert("free", "news", Fields::from([("by".to_owned(), Value::Int(author as i64))]))?;
+            Ok(())
+        })?;
+        let database = self.replicas[author].database().expect("it runs");
+        let writer = database.writer();
+        let held = database.vector(&space, Plane::Data).map_err(|error| self.failure(error.to_string()))?;
+        let length = held.length(&writer);
+        Ok((outcome == "writes").then_some(News { space, writer, length, author, members }))
+    }
+}
