@@ -68,6 +68,7 @@ impl World {
                 self.compare(&space, reference, holding)?;
             }
             self.check_acknowledged(&space, reference, &table)?;
+            self.check_cuts(&space, reference, &table)?;
             self.trace.count("spaces agreed upon");
         }
         for number in self.honest() {
@@ -229,6 +230,18 @@ impl World {
         }
         if is_listed {
             self.trace.count("void commits that their authors list");
+        }
+        Ok(())
+    }
+
+    /// What somebody removed wrote counts as far as who removed it held it.
+    fn check_cuts(&self, space: &SpaceId, reference: &Holding, table: &EffectiveTable) -> Result<(), Failure> {
+        for (writer, _) in reference.data.iter() {
+            let (counts, must) = (table.data_length(Plane::Data, writer), self.ledger.least_cut(*space, writer));
+            if counts < must {
+                let why = format!("{counts} entries of {writer} count in {space}, of {must} that it was removed with");
+                return Err(self.failure(why));
+            }
         }
         Ok(())
     }

@@ -51,6 +51,9 @@ impl World {
 
     /// Stops a replica in good order, or with its power.
     pub(super) fn stop(&mut self, number: usize) {
+        if let Some(database) = self.replicas[number].database() {
+            self.ledger.note_stop(number, database.writer());
+        }
         for (connection, end) in self.ends_of(number) {
             let other = if end == 0 { (40, 0) } else { (0, 40) };
             self.lose(connection, end);

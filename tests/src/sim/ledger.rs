@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
 use tidewater_engine::log::{Plane, Prefix, VersionVector};
 
 /// A commit whose call returned.
@@ -27,6 +27,10 @@ pub(super) struct Ledger {
     pub(super) held: BTreeMap<(usize, SpaceId), VersionVector>,
     /// Spaces that a replica has declined, and was not offered since.
     pub(super) declined: BTreeSet<(usize, SpaceId)>,
+    /// Of each device that was removed from a space: what the author of each revocation held of its logs.
+    revocations: BTreeMap<(SpaceId, DeviceId), Vec<VersionVector>>,
+    /// Who a replica was before it stopped, if nobody else can write that log.
+    stopped: BTreeMap<usize, WriterId>,
     /// Writers that run twice.
     forked: BTreeSet<WriterId>,
 }
@@ -48,6 +52,30 @@ impl Ledger {
     ) -> Result<(), usize> {
         let (known, first) = self.digests.entry((space, commits)).or_insert((digest, replica));
         if *known == digest { Ok(()) } else { Err(*first) }
+    }
+
+    pub(super) fn note_revocation(&mut self, space: SpaceId, device: DeviceId, held: &VersionVector) {
+        self.revocations.entry((space, device)).or_default().push(held.clone());
+    }
+
+    /// How much of a removed writer's log must count: what the author with the least of it held.
+    pub(super) fn least_cut(&self, space: SpaceId, writer: &WriterId) -> u64 {
+        let revocations = self.revocations.get(&(space, writer.device)).into_iter().flatten();
+        revocations.map(|held| held.length(writer)).min().unwrap_or(0)
+    }
+
+    /// A replica stops: from now on its log only grows by what the others bring back.
+    pub(super) fn note_stop(&mut self, replica: usize, writer: WriterId) {
+        self.stopped.insert(replica, writer);
+    }
+
+    /// A replica holds `held` when it starts again. Gives a replica that holds more of its own log: that left the disk before
+    /// it was durable.
+    pub(super) fn holds_more(&mut self, replica: usize, space: SpaceId, held: &VersionVector) -> Option<(usize, u64)> {
+        let writer = self.stopped.get(&replica).filter(|writer| !self.forked.contains(writer))?;
+        let others = self.held.iter().filter(|((other, of), _)| *other != replica && *of == space);
+        let lengths = others.map(|((other, _), vector)| (*other, vector.length(writer)));
+        lengths.filter(|(_, length)| *length > held.length(writer)).max_by_key(|(_, length)| *length)
     }
 
     pub(super) fn note_fork(&mut self, writer: WriterId) {
@@ -75,5 +103,6 @@ impl Ledger {
             one.lost |= !kept;
         }
         self.held.retain(|(other, _), _| *other != replica);
+        self.stopped.remove(&replica);
     }
 }

@@ -1,8 +1,9 @@
 //! What the members of the spaces do to each other: grants, revocations, rotations, new spaces, offers.
 
 use tidewater_engine::id::SpaceId;
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
-use tidewater_sync::SpaceError;
+use tidewater_sync::{Database, IdentityId, SpaceError};
 
 use super::Failure;
 use super::world::World;
@@ -19,13 +20,21 @@ impl World {
         let other = *random.pick(&self.others(number).into_iter().collect::<Vec<_>>());
         let rank = *random.pick(&[Rank::Relay, Rank::Reader, Rank::Writer, Rank::Writer, Rank::Admin]);
         let identity = self.replicas[other].identity;
+        let rank_of = |number: usize| self.replicas[number].rank_in(&space, &database);
+        let (own, theirs) = (rank_of(number), rank_of(other));
+        let mut reaches = None;
         let (what, outcome) = match random.below(12) {
             0..5 => {
                 let card = self.replicas[other].database().and_then(|other| other.card().ok());
                 let Some(card) = card else { return Ok(()) };
+                reaches = Some(rank);
                 (format!("grants {other} rank {rank:?}"), database.grant(&space, &card, rank))
             }
-            5 | 6 => (format!("revokes {other}"), database.revoke(&space, &identity)),
+            5 | 6 => {
+                reaches = theirs;
+                self.note_revocation(&database, space, &identity)?;
+                (format!("revokes {other}"), database.revoke(&space, &identity))
+            }
             7 => ("rotates".to_owned(), database.rotate(&space)),
             8 => ("renames the space".to_owned(), database.rename_space(&space, "another name")),
             _ if self.spaces.len() < SPACES => {
@@ -41,6 +50,9 @@ impl World {
             _ => return Ok(()),
         };
         match outcome {
+            Ok(()) if reaches >= own && reaches.is_some() => {
+                return Err(self.failure(format!("replica {number} {what}, which has rank {own:?} itself")));
+            }
             Ok(()) => {
                 self.trace.count("acts of sharing");
                 self.tell(&format!("{number} {what}"));
@@ -52,6 +64,18 @@ impl World {
             Err(error) => return Err(self.failure(format!("replica {number} {what}: {error}"))),
         }
         self.settle(number)
+    }
+
+    /// Takes note of what a revocation lets count: all that its author holds of the removed one's logs.
+    fn note_revocation(&mut self, author: &Database, space: SpaceId, identity: &IdentityId) -> Result<(), Failure> {
+        let held = match author.vector(&space, Plane::Data) {
+            Ok(held) => held,
+            Err(_) => return Ok(()),
+        };
+        for replica in self.replicas.iter().filter(|replica| replica.identity == *identity) {
+            self.ledger.note_revocation(space, replica.device, &held);
+        }
+        Ok(())
     }
 
     /// A space is offered to a replica: mostly it is taken at once, else it waits, or is declined.
