@@ -15,6 +15,7 @@ pub mod http;
 pub mod linked;
 pub mod namespace;
 pub mod oracle;
+pub mod panic;
 pub mod program;
 pub mod random;
 pub mod shared_space;

@@ -91,11 +91,7 @@ pub fn run(settings: &Settings) -> Outcome {
     let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
     let failure = match ran {
         Ok(ran) => ran.err(),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Some(Failure { why: format!("a panic: {text}") })
-        }
+        Err(panic) => Some(Failure { why: format!("a panic: {}", crate::panic::said(&*panic)) }),
     };
     Outcome {
         failure,

@@ -17,6 +17,7 @@ use super::disk::{Counts, Disk, Fault, Kind};
 use super::workload::table;
 use crate::edits::SCHEMA;
 use crate::host::SimulatedHost;
+use crate::panic::said;
 use crate::random::Random;
 use crate::shared_space::SharedSpace;
 
@@ -66,8 +67,7 @@ pub fn faults(plan: Plan) -> Tried {
         let calm = scene.run(None, &mut Tried::default());
         for fault in all_faults(calm) {
             let ran = catch_unwind(AssertUnwindSafe(|| scene.run(Some(fault), &mut tried)));
-            let counts =
-                ran.unwrap_or_else(|_| panic!("seed {seed}, {fault:?}: the message above says what went wrong"));
+            let counts = ran.unwrap_or_else(|panic| panic!("seed {seed}, {fault:?}: {}", said(&*panic)));
             tried.points += usize::from(counts.failed > 0);
         }
         seed += 1;

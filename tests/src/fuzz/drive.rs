@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Target;
 use super::meter::{is_installed, peak_of};
 use super::mutation::mutated;
+use crate::panic::said;
 use crate::random::Random;
 
 /// An input that broke an invariant.
@@ -43,10 +44,7 @@ pub fn warm_up(target: &Target) {
 pub fn run(target: &Target, input: &[u8]) -> Result<(bool, usize), Broken> {
     let broken = |why: String| Broken { input: input.to_vec(), why };
     let (outcome, peak) = peak_of(|| catch_unwind(AssertUnwindSafe(|| (target.run)(input))));
-    let taken = outcome.map_err(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        broken(format!("it panicked: {}", said.unwrap_or("without a word")))
-    })?;
+    let taken = outcome.map_err(|panic| broken(format!("it panicked: {}", said(&*panic))))?;
     let most = target.memory.fixed + target.memory.per_byte * input.len();
     if peak > most {
         return Err(broken(format!("it held {peak} bytes at once, {most} are allowed for {} bytes", input.len())));
