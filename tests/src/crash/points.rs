@@ -14,6 +14,9 @@ use super::image::{Images, Loss};
 use super::workload::{Moment, Picture, Recording, record};
 use crate::random::Random;
 
+/// The byte of redb's header that says which of its two commits counts, and the bit.
+const CHOICE: (usize, u8) = (9, 1);
+
 /// How many points to try, on which workload.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
@@ -65,6 +68,7 @@ pub fn crash(plan: Plan) -> Tried {
 /// As [`crash`].
 #[must_use]
 pub fn crash_on(plan: Plan, recording: &Recording) -> Tried {
+    assert_two_phases(&recording.tape);
     let places = recording.tape.len() + 1;
     let rounds = plan.points.div_ceil(2 * places).max(3);
     let mut trial = Trial::new(recording);
@@ -82,6 +86,24 @@ pub fn crash_on(plan: Plan, recording: &Recording) -> Tried {
         }
     }
     Tried { calls: recording.tape.len(), moments: recording.moments.len(), ..trial.tried }
+}
+
+/// A header that makes another commit count is written only when all that the commit consists of is synced: else whoever
+/// chose the data could have chosen it so that half of it looks whole.
+fn assert_two_phases(tape: &[Call]) {
+    let (mut counts, mut pending) = (None, 0);
+    for (number, call) in tape.iter().enumerate() {
+        if let Call::Write(0, header) = call
+            && let Some(choice) = header.get(CHOICE.0).map(|byte| byte & CHOICE.1)
+        {
+            let is_new = counts.replace(choice).is_some_and(|before| before != choice);
+            assert!(
+                !is_new || pending == 0,
+                "call {number} makes a commit count of which {pending} calls are not synced"
+            );
+        }
+        pending = if *call == Call::Sync { 0 } else { pending + 1 };
+    }
 }
 
 struct Trial<'r> {
