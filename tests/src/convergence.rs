@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::edits::{SCHEMA, Write, is_refusal};
+use crate::edits::{IDS, SCHEMA, Write, is_refusal};
 use crate::oracle::{DECLARED, Oracle, Seen, commits, see};
 use crate::random::Random;
 use crate::shared_space::SharedSpace;
@@ -45,7 +45,7 @@ pub fn converge(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
         let member = random.below(WRITERS);
         shared.host.advance_ms(random.below(2_000) as i64 - 500);
         match random.below(40) {
-            0..26 => edit(shared.store(member), &mut random),
+            0..26 => edit(shared.store(member), &mut random, seed.is_multiple_of(3)),
             26..39 => (0..=random.below(4)).for_each(|_| deliver(&shared, &mut random, member)),
             _ => {
                 shared.restart(member);
@@ -62,10 +62,17 @@ pub fn converge(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
 }
 
 /// One transaction of one to three random writes. What the database refuses, it refuses whole.
-fn edit(store: &Store, random: &mut Random) {
+/// With `one`, all are of one document, so that more commits touch it than its record lists.
+fn edit(store: &Store, random: &mut Random, one: bool) {
     let writes = if random.one_in(3) { 1 + random.below(3) } else { 1 };
     let outcome = store.transaction(Durability::Local, |transaction| {
-        (0..writes).try_for_each(|_| Write::random(random).run(transaction))
+        (0..writes).try_for_each(|_| {
+            let mut write = Write::random(random);
+            if one {
+                write.id = IDS[0];
+            }
+            write.run(transaction)
+        })
     });
     match outcome {
         Ok(()) => {}
