@@ -94,5 +94,7 @@ fn seeds() -> Vec<Vec<u8>> {
         stored(&[5; 100]),
         compressed(1_000, &run(1_000)),
         compressed(CHUNK_BYTES_MAX as u32, &bomb),
+        // Refused by the length that it announces, before there is room for that.
+        compressed(64 << 20, &run(1_000)),
     ]
 }
