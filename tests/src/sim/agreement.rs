@@ -68,7 +68,7 @@ impl World {
                 self.compare(&space, reference, holding)?;
             }
             self.check_acknowledged(&space, reference, &table)?;
-            self.check_cuts(&space, reference, &table)?;
+            self.check_cuts(&space, &table)?;
             self.trace.count("spaces agreed upon");
         }
         for number in self.honest() {
@@ -235,9 +235,9 @@ impl World {
     }
 
     /// What somebody removed wrote counts as far as who removed it held it.
-    fn check_cuts(&self, space: &SpaceId, reference: &Holding, table: &EffectiveTable) -> Result<(), Failure> {
-        for (writer, _) in reference.data.iter() {
-            let (counts, must) = (table.data_length(Plane::Data, writer), self.ledger.least_cut(*space, writer));
+    fn check_cuts(&self, space: &SpaceId, table: &EffectiveTable) -> Result<(), Failure> {
+        for (writer, must) in self.ledger.least_cuts(*space) {
+            let counts = table.data_length(Plane::Data, &writer);
             if counts < must {
                 let why = format!("{counts} entries of {writer} count in {space}, of {must} that it was removed with");
                 return Err(self.failure(why));
@@ -254,6 +254,12 @@ impl World {
             let rank = self.replicas[number].rank_in(space, known);
             let Some(own) = database.effective(space) else { continue };
             let holds = table.write_epoch.is_some_and(|epoch| own.epochs.contains_key(&epoch));
+            let ever_read = self.ledger.ever_read(*space, self.replicas[number].identity);
+            if !ever_read && !own.epochs.is_empty() {
+                return Err(
+                    self.failure(format!("replica {number} never had a rank that reads in {space}, and has keys"))
+                );
+            }
             if rank < Some(Rank::Reader) && holds {
                 return Err(self.failure(format!("replica {number} has rank {rank:?} in {space}, and its newest key")));
             }

@@ -23,6 +23,7 @@ impl World {
         let home = self.replicas[founder].database().and_then(|database| database.home());
         let space = home.ok_or_else(|| self.failure("a database without home"))?;
         self.spaces.push((space, founder));
+        self.ledger.note_reader(space, self.replicas[founder].identity);
         self.declare_first(founder, space)?;
         for number in 1..self.settings.replicas {
             let hostile = self.settings.hostile && number + 1 == self.settings.replicas;
@@ -78,6 +79,9 @@ impl World {
         }
         let joined = self.replicas[number].database().expect("nothing goes wrong yet").clone();
         self.replicas[number].identity = joined.identity().expect("it has joined");
+        if rank.is_none_or(|rank| rank >= Rank::Reader) {
+            self.ledger.note_reader(space, self.replicas[number].identity);
+        }
         joined.set_home(space).map_err(|error| self.failure(format!("a home: {error}")))?;
         self.settle(number)?;
         let rank = rank.map_or("a device of the founder".to_owned(), |rank| format!("of rank {rank:?}"));

@@ -178,16 +178,15 @@ impl World {
             .collect();
         for (space, held) in held {
             let vector = database.vector(&space, Plane::Data).map_err(|error| self.failure(error.to_string()))?;
+            if let Some((other, length)) = self.ledger.holds_more(number, space, &vector) {
+                let why = format!("{length} entries of replica {number} came to {other} before they were durable");
+                return Err(self.failure(why));
+            }
             if !vector.covers(&held) {
                 return Err(self.failure(format!("replica {number} lost commits of {space} while it was down")));
             }
         }
         for space in database.spaces() {
-            let vector = database.vector(&space, Plane::Data).map_err(|error| self.failure(error.to_string()))?;
-            if let Some((other, length)) = self.ledger.holds_more(number, space, &vector) {
-                let why = format!("{length} entries of replica {number} came to {other} before they were durable");
-                return Err(self.failure(why));
-            }
             self.look_at(number, &database, space)?;
             self.check_digest(number, &database, space)?;
         }

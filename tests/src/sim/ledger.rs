@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
 use tidewater_engine::log::{Plane, Prefix, VersionVector};
+use tidewater_sync::IdentityId;
 
 /// A commit whose call returned.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub(super) struct Ledger {
     pub(super) declined: BTreeSet<(usize, SpaceId)>,
     /// Of each device that was removed from a space: what the author of each revocation held of its logs.
     revocations: BTreeMap<(SpaceId, DeviceId), Vec<VersionVector>>,
+    /// Who was ever given a rank that reads.
+    readers: BTreeSet<(SpaceId, IdentityId)>,
     /// Who a replica was before it stopped, if nobody else can write that log.
     stopped: BTreeMap<usize, WriterId>,
     /// Writers that run twice.
@@ -58,10 +61,26 @@ impl Ledger {
         self.revocations.entry((space, device)).or_default().push(held.clone());
     }
 
-    /// How much of a removed writer's log must count: what the author with the least of it held.
-    pub(super) fn least_cut(&self, space: SpaceId, writer: &WriterId) -> u64 {
-        let revocations = self.revocations.get(&(space, writer.device)).into_iter().flatten();
-        revocations.map(|held| held.length(writer)).min().unwrap_or(0)
+    /// How much of each removed writer's log must count: what the author with the least of it held.
+    pub(super) fn least_cuts(&self, space: SpaceId) -> BTreeMap<WriterId, u64> {
+        let mut least = BTreeMap::new();
+        for ((_, device), revocations) in self.revocations.iter().filter(|((of, _), _)| *of == space) {
+            let writers = revocations.iter().flat_map(VersionVector::iter).map(|(writer, _)| *writer);
+            for writer in writers.filter(|writer| writer.device == *device) {
+                let lengths = revocations.iter().map(|held| held.length(&writer));
+                least.insert(writer, lengths.min().unwrap_or(0));
+            }
+        }
+        least
+    }
+
+    /// Somebody is given a rank that reads.
+    pub(super) fn note_reader(&mut self, space: SpaceId, identity: IdentityId) {
+        self.readers.insert((space, identity));
+    }
+
+    pub(super) fn ever_read(&self, space: SpaceId, identity: IdentityId) -> bool {
+        self.readers.contains(&(space, identity))
     }
 
     /// A replica stops: from now on its log only grows by what the others bring back.

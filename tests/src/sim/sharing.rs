@@ -28,6 +28,9 @@ impl World {
                 let card = self.replicas[other].database().and_then(|other| other.card().ok());
                 let Some(card) = card else { return Ok(()) };
                 reaches = Some(rank);
+                if rank >= Rank::Reader {
+                    self.ledger.note_reader(space, identity);
+                }
                 (format!("grants {other} rank {rank:?}"), database.grant(&space, &card, rank))
             }
             5 | 6 => {
@@ -41,6 +44,7 @@ impl World {
                 let made = database.new_space("further");
                 if let Ok(space) = &made {
                     self.spaces.push((*space, number));
+                    self.ledger.note_reader(*space, self.replicas[number].identity);
                     self.declare_first(number, *space)?;
                 }
                 let card = self.replicas[other].database().and_then(|other| other.card().ok());
