@@ -18,6 +18,7 @@ pub mod oracle;
 pub mod panic;
 pub mod program;
 pub mod random;
+pub mod sealed;
 pub mod shared_space;
 pub mod sim;
 
