@@ -168,14 +168,20 @@ impl SealedNote {
         let mut salt = [0; 16];
         host.fill_random(&mut salt);
         let (cipher, nonce) = note_cipher(key, &salt);
-        let ciphertext = cipher
+        let mut ciphertext = cipher
             .encrypt(&nonce, Payload { msg: plaintext, aad: purpose.tag() })
             .expect("AES-GCM seals anything this short");
+        if planted!(NoteInPlain) {
+            ciphertext[..plaintext.len()].copy_from_slice(plaintext);
+        }
         Self { epoch: key.epoch_id(), salt, ciphertext }
     }
 
     /// The plaintext, if `key` is the one it was sealed under, for this purpose.
     pub(crate) fn open(&self, key: &SecretKey, purpose: NotePurpose) -> Option<Zeroizing<Vec<u8>>> {
+        if planted!(NoteInPlain) {
+            return Some(Zeroizing::new(self.ciphertext[..self.ciphertext.len() - 16].to_vec()));
+        }
         let (cipher, nonce) = note_cipher(key, &self.salt);
         cipher.decrypt(&nonce, Payload { msg: &self.ciphertext, aad: purpose.tag() }).ok().map(Zeroizing::new)
     }

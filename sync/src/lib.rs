@@ -4,6 +4,9 @@
 //! and what every space's control plane means. [`Session`] is the protocol between two databases as a state machine: it
 //! opens no socket, reads no clock and draws no randomness of its own, so it runs alike over every transport and in a test.
 
+#[macro_use(planted)]
+extern crate tidewater_engine;
+
 mod armor;
 mod codec;
 pub mod database;

@@ -313,7 +313,9 @@ impl Session {
                 self.review(&space)?;
             }
             if let Some(exchange) = self.exchanges.get_mut(&space) {
-                exchange.wake(plane);
+                if !planted!(NewsIgnored) {
+                    exchange.wake(plane);
+                }
                 self.compare(&space)?;
             }
         }

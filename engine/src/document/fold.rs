@@ -79,7 +79,7 @@ impl DocumentState {
             Stamp { dot: origin.dot, timestamp_ms: origin.timestamp_ms, generation, covered: false, stale: false };
         match (self.cell_mut(field, kind), edit) {
             (Cell::Register(siblings), CellEdit::Set(value)) => {
-                siblings.retain(|(sibling, _)| !(origin.saw)(sibling.dot));
+                siblings.retain(|(sibling, _)| !planted!(LastAppliedWins) && !(origin.saw)(sibling.dot));
                 let at = siblings.partition_point(|(sibling, _)| sibling.dot < stamp.dot);
                 siblings.insert(at, (stamp, (*value).clone()));
             }
@@ -128,7 +128,7 @@ fn include(elements: &mut Vec<(Value, Vec<Stamp>)>, value: &Value, stamp: Stamp,
 
 fn exclude(elements: &mut Vec<(Value, Vec<Stamp>)>, value: &Value, origin: &Origin<'_>) {
     if let Ok(at) = position(elements, value) {
-        elements[at].1.retain(|add| !(origin.saw)(add.dot));
+        elements[at].1.retain(|add| !planted!(ConcurrentAddForgotten) && !(origin.saw)(add.dot));
         if elements[at].1.is_empty() {
             elements.remove(at);
         }

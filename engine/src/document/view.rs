@@ -20,7 +20,8 @@ pub(crate) trait Writers {
 
 /// The order in which the latest operation wins.
 fn precedence<'a>(stamp: &Stamp, writers: &'a impl Writers) -> (i64, &'a WriterId, u64) {
-    (stamp.timestamp_ms, writers.writer(stamp.dot.writer), stamp.dot.sequence)
+    let timestamp_ms = if planted!(WrongWinner) { 0 } else { stamp.timestamp_ms };
+    (timestamp_ms, writers.writer(stamp.dot.writer), stamp.dot.sequence)
 }
 
 fn in_chain(chain: &[u64], stamp: &Stamp) -> bool {

@@ -138,9 +138,18 @@ impl Sealer {
         let mut sealed_header = header.encode_sealed();
         let mut body = self.packer.pack(chunk, TAG_BYTES);
         header.salt = salt(place, key, &random, &sealed_header, &body);
+        if planted!(SaltConstant) {
+            header.salt = [7; SALT_BYTES];
+        }
+        if planted!(SaltUnhedged) {
+            header.salt = salt(place, key, &random, &[], &[]);
+        }
         set_salt(&mut sealed_header, &header.salt);
         associate(&mut self.associated, place, &sealed_header);
         let tag = cipher_of(place, &header, key, |cipher, nonce| {
+            if planted!(BodyInPlain) {
+                return Ok(Default::default());
+            }
             cipher.encrypt_inout_detached(nonce.into(), &self.associated, body.as_mut_slice().into())
         });
         // AES-GCM refuses only what is larger than 64 GiB.
@@ -195,6 +204,9 @@ impl Opener {
         associate(&mut self.associated, place, sealed_part(header_bytes));
         let mut frame = Zeroizing::new(ciphertext.to_vec());
         cipher_of(place, header, key, |cipher, nonce| {
+            if planted!(BodyInPlain) {
+                return Ok(());
+            }
             cipher.decrypt_inout_detached(nonce.into(), &self.associated, frame.as_mut_slice().into(), tag.into())
         })
         .map_err(|_| OpenError::Refused)?;

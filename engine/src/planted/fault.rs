@@ -10,12 +10,107 @@ thread_local! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The storage is never asked to sync.
+    // Storage.
+    /// The storage is not asked to sync what says that a commit counts.
     SyncSkipped,
+    /// A durable commit is stored like a buffered one.
+    AcknowledgedEarly,
+    /// A commit takes one phase.
+    SecondPhaseSkipped,
+    /// A write that the storage refuses passes for done.
+    FailureSwallowed,
+    /// What a document's record has no room for, of the commits that touched it, is not stored.
+    TouchesForgotten,
+    /// A record is taken whatever its check says.
+    CheckIgnored,
+
+    // Logs.
+    /// A copied or restored file goes on as the writer that it was.
+    IncarnationKept,
+    /// A commit is applied before what it depends on.
+    DependencyIgnored,
+    /// Every head passes for signed.
+    SignatureUnchecked,
+    /// A writer who was removed writes on in a log that stays closed.
+    ClosedLogWritten,
+    /// What is from the future by this device's clock has to wait.
+    ClockDecides,
+    /// What lies beyond a cut counts where it is held.
+    RemovedStillHeard,
+    /// Documents are not folded again when a table decides otherwise.
+    RefoldSkipped,
+
+    // The fold.
+    /// Operations of others are folded twice.
+    AppliedTwice,
+    /// Deletes of others are not folded.
+    DeleteDropped,
     /// A counter's increment counts twice in every generation but the first.
     CounterTwice,
+    /// Of concurrent values the one of the greater writer wins, whatever the clocks say.
+    WrongWinner,
+    /// A write of a register replaces values that it did not see.
+    LastAppliedWins,
+    /// The short way of writing registers does not ask whether the write saw what it replaces.
+    PlainWriteBlind,
+    /// What is removed from a set goes with adds that the removal did not see.
+    ConcurrentAddForgotten,
+    /// Changes of text and json by others don't reach the content.
+    TextForgotten,
+
+    // Indexes and queries.
+    /// A document that had index rows gets no new ones.
+    IndexRowForgotten,
+    /// Old index rows stay.
+    IndexRowLeft,
+    /// A range by an index ends before its end.
+    RangeEndOff,
+    /// A page that is exactly full lacks its last document.
+    LimitShort,
+    /// A live query does not hear of a commit to several collections.
+    ChangeMissed,
+
+    // Keys.
+    /// Every entry has the same salt.
+    SaltConstant,
+    /// A salt comes from randomness alone.
+    SaltUnhedged,
+    /// Entries are sealed with an old key.
+    OldEpochUsed,
+    /// Bodies are not sealed.
+    BodyInPlain,
+    /// Names and labels are not sealed.
+    NoteInPlain,
+    /// A relay is given the keys.
+    KeyToRelay,
+
+    // Membership.
+    /// A removed writer's logs count for nothing, where they should count up to their cuts.
+    CutIgnored,
+    /// A reader may write.
+    ReaderWrites,
+    /// An admin may grant and revoke what is not below it.
+    GrantTooHigh,
+
+    // Sessions.
+    /// The last entry of a batch is not sent.
+    EntryLost,
     /// A listing says nothing of the data plane.
     ListingStale,
+    /// A session does not send what is new until vectors are compared.
+    NewsIgnored,
+    /// Commits are sent before they are durable.
+    SentBeforeDurable,
+    /// Vectors are asked for though nothing is new.
+    NeverSilent,
+    /// Who was removed is sent what is written afterwards.
+    RemovedStillTold,
+
+    // Bounds.
+    /// What waited and was applied still counts as waiting.
+    ParkedBytesKept,
+    /// A body is inflated to whatever length it names.
+    BombInflated,
 }
 
 /// A fault stays planted for as long as this lives.

@@ -107,7 +107,8 @@ impl LiveQuery {
             .spaces
             .as_ref()
             .is_none_or(|spaces| change.spaces.iter().any(|(space, _)| spaces.contains(space)));
-        in_spaces && change.collections.contains(&self.query.collection)
+        let hears = !planted!(ChangeMissed) || change.collections.len() == 1;
+        in_spaces && hears && change.collections.contains(&self.query.collection)
     }
 
     /// Runs the query, keeps its result, and says how it differs from the last one; nothing when it doesn't.

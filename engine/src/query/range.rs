@@ -38,6 +38,7 @@ impl Rows {
             Comparison::Gt(value) => (Self { lower: after(&up_to(value)), ..class(value) }, true),
             Comparison::Gte(value) => (Self { lower: up_to(value), ..class(value) }, true),
             Comparison::Lt(value) => (Self { upper: up_to(value), ..class(value) }, true),
+            Comparison::Lte(value) if planted!(RangeEndOff) => (Self { upper: up_to(value), ..class(value) }, true),
             Comparison::Lte(value) => (Self { upper: after(&up_to(value)), ..class(value) }, true),
             Comparison::StartsWith(start) => (text(start), true),
             Comparison::Like(pattern) => (text(Pattern::new(pattern)?.prefix()), false),

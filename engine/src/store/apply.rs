@@ -146,7 +146,9 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
     let slot = log.slot;
     let first = log.applied;
     log.applied = run.end();
-    log.parked_bytes = log.parked_bytes.saturating_sub(bytes);
+    if !planted!(ParkedBytesKept) {
+        log.parked_bytes = log.parked_bytes.saturating_sub(bytes);
+    }
     fold(&mut log.past, &past);
     fold(&mut log.control, &control);
     let past = log.past.clone();
@@ -163,10 +165,16 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
             let origin = Origin { dot, timestamp_ms: run.headers[0].timestamp_ms, saw: &saw };
             let mut overlay = Overlay::new(*id);
             for operation in &operations {
+                if planted!(DeleteDropped) && operation.action == Action::Delete {
+                    continue;
+                }
                 overlay.fold(work, operation, &origin)?;
+                if planted!(AppliedTwice) {
+                    overlay.fold(work, operation, &origin)?;
+                }
             }
             overlay.store(work)?;
-            for change in &changes {
+            for change in changes.iter().filter(|_| !planted!(TextForgotten)) {
                 record_change(work, id, writer, first, change)?;
             }
         }
@@ -196,7 +204,9 @@ fn judge(
     run: &Run,
 ) -> Result<Outcome, ReadError> {
     // A commit that will be void waits like any other: its lists are folded into what its writer saw.
-    if !run.headers.iter().all(|header| is_ready(space, plane, header)) {
+    let too_early =
+        |header: &Header| planted!(ClockDecides) && header.timestamp_ms > work.inner.host.now_ms() + 3_600_000;
+    if !run.headers.iter().all(|header| is_ready(space, plane, header) && !too_early(header)) {
         return Ok(Outcome::Parked);
     }
     if let Some(why) = wrong_lists(work, space, plane, writer, run)? {
@@ -264,7 +274,8 @@ fn may_be_newer(space: &SpaceState, writer: &WriterId, run: &Run) -> bool {
 pub(crate) fn is_ready(space: &SpaceState, plane: Plane, header: &Header) -> bool {
     let applied = |writer: &WriterId| space.log(plane, writer).map_or(0, |log| log.applied);
     let counts = |writer: &WriterId| space.table.data_length(plane, writer);
-    header.dependencies.iter().all(|(writer, prefix)| applied(writer) >= prefix.length.min(counts(writer)))
+    let is_applied = |writer: &WriterId, length: u64| planted!(DependencyIgnored) || applied(writer) >= length;
+    header.dependencies.iter().all(|(writer, prefix)| is_applied(writer, prefix.length.min(counts(writer))))
         && header.control.iter().all(|(writer, prefix)| space.table.control.length(writer) >= prefix.length)
 }
 
@@ -312,7 +323,7 @@ fn lacks_authority(space: &SpaceState, writer: &WriterId, run: &Run) -> Option<V
     if authority.rank < crate::space::Rank::Writer {
         return Some(Void::new(VoidReason::Rank, format!("device {} may not write", writer.device)));
     }
-    let is_cut = run.end() > authority.effective_length(writer.incarnation);
+    let is_cut = run.end() > authority.effective_length(writer.incarnation) && !planted!(RemovedStillHeard);
     is_cut.then(|| Void::new(VoidReason::Cut, format!("{writer} was removed before")))
 }
 

@@ -273,7 +273,8 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
         let identity = place.identity.as_ref();
         mirror = identity.and_then(|identity| Some(Mirror::new(options.mirror.as_ref()?, &database, identity)));
         let old_nonce = stored(&tables, NONCE_KEY)?;
-        let known = old_nonce.is_some() && mirror.as_ref().and_then(Mirror::read) == old_nonce;
+        let is_the_mirror_s = mirror.as_ref().and_then(Mirror::read) == old_nonce;
+        let known = old_nonce.is_some() && (is_the_mirror_s || planted!(IncarnationKept));
         let old = stored(&tables, INCARNATION_KEY)?.filter(|_| known).and_then(|bytes| bytes.try_into().ok());
         incarnation = old.unwrap_or_else(|| random(Incarnation::BYTES).try_into().unwrap_or_default());
         nonce = random(NONCE_BYTES);

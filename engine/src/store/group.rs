@@ -322,8 +322,8 @@ impl Inner {
             Failure { is_certain: true, ..Failure::from(&storage(error)) }
         })?;
         // One-phase commit is not safe when others choose the data that is stored.
-        transaction.set_two_phase_commit(true);
-        transaction.set_quick_repair(true);
+        transaction.set_two_phase_commit(!planted!(SecondPhaseSkipped));
+        transaction.set_quick_repair(!planted!(SecondPhaseSkipped));
         Ok(Group {
             transaction,
             lessee,
@@ -352,7 +352,7 @@ impl Inner {
                 return Err(storage("it failed before"));
             }
             self.sign_heads(&transaction, &lessee, &mut state, &changed)?;
-            if !durable {
+            if !durable || planted!(AcknowledgedEarly) {
                 transaction.set_durability(redb::Durability::None).map_err(storage)?;
             }
             transaction.commit().map_err(|error| {

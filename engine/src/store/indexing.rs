@@ -89,9 +89,15 @@ pub(crate) struct IndexChanges {
 
 impl IndexChanges {
     /// Replaces a document's rows. Both lists are in order.
-    pub fn replace(&mut self, old: &[IndexRow], mut new: Vec<IndexRow>) {
+    pub fn replace(&mut self, mut old: &[IndexRow], mut new: Vec<IndexRow>) {
         if old == new {
             return;
+        }
+        if planted!(IndexRowForgotten) && !old.is_empty() {
+            new.clear();
+        }
+        if planted!(IndexRowLeft) {
+            old = &[];
         }
         self.gone.extend(old.iter().filter(|row| new.binary_search(row).is_err()).cloned());
         new.retain(|row| old.binary_search(row).is_err());

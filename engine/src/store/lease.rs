@@ -354,7 +354,7 @@ impl StorageBackend for Lease {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if planted!(SyncSkipped) {
+        if planted!(SyncSkipped) && lock(&self.lessee.choice).is_made {
             return Ok(());
         }
         if let Some(Err(error)) = self.attached(|backend| backend.sync_data()) {
@@ -373,6 +373,7 @@ impl StorageBackend for Lease {
         });
         let mut kept = match done {
             Some(Ok(())) => return Ok(()),
+            Some(Err(_)) if planted!(FailureSwallowed) => return Ok(()),
             Some(Err(error)) => self.fail(&error),
             None => self.lessee.write(),
         };

@@ -13,7 +13,8 @@ use crate::log::tree::consistency_proof;
 use crate::log::{Place, Plane, Prefix, VersionVector};
 
 fn space<'p>(published: &'p Published, space: &SpaceId) -> Result<&'p SpaceState, ReadError> {
-    published.durable.spaces.get(space).map(|space| &**space).ok_or(ReadError::UnknownSpace { space: *space })
+    let state = if planted!(SentBeforeDurable) { &published.state } else { &published.durable };
+    state.spaces.get(space).map(|space| &**space).ok_or(ReadError::UnknownSpace { space: *space })
 }
 
 pub(crate) fn vector(inner: &Inner, id: &SpaceId, plane: Plane) -> Result<VersionVector, ReadError> {

@@ -44,7 +44,8 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
         }
         work.changed.counters.insert(id);
         work.changed.spaces.insert((id, Plane::Control));
-        if changes_validity(&work.state.names, &space, &old) || reads_now(&space, &old, inner) {
+        let decides = changes_validity(&work.state.names, &space, &old) || reads_now(&space, &old, inner);
+        if decides && !planted!(RefoldSkipped) {
             refold(&mut work, &id)?;
         }
         apply_ready(&mut work, &id)?;

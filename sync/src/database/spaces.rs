@@ -186,7 +186,11 @@ impl Database {
             }
         }
         let devices: Vec<_> = card.certificates.iter().map(|one| (one.device, one.agreement)).collect();
-        let wraps = if rank >= Rank::Reader { self.wraps_for_newcomers(&state, &devices) } else { Vec::new() };
+        let wraps = if rank >= Rank::Reader || planted!(KeyToRelay) {
+            self.wraps_for_newcomers(&state, &devices)
+        } else {
+            Vec::new()
+        };
         let grant = Grant {
             genesis: card.genesis,
             certificates: card.certificates.clone(),
@@ -269,7 +273,7 @@ impl Database {
     /// Grants and revocations need rank admin, and act on lower ranks.
     pub(super) fn needs_above(&self, state: &SpaceState, space: &SpaceId, rank: Rank) -> Result<(), SpaceError> {
         let held = self.needs(state, space, Rank::Admin)?;
-        if rank < held { Ok(()) } else { Err(SpaceError::NotBelow { rank, held }) }
+        if rank < held || planted!(GrantTooHigh) { Ok(()) } else { Err(SpaceError::NotBelow { rank, held }) }
     }
 
     /// What a device that has a rank needs in order to follow the space. `None`: its X25519 key is unusable, or unknown.

@@ -264,6 +264,9 @@ impl Evaluation<'_> {
     }
 
     fn add_data_cuts(&self, revoke: EffectiveRevoke, device: &DeviceId, cuts: &mut BTreeMap<Incarnation, Cut>) {
+        if planted!(CutIgnored) {
+            return;
+        }
         let listed = self.revoke_at(revoke.commit).map_or(&[][..], |revoke| &revoke.cuts);
         for cut in listed.iter().filter(|cut| cut.plane == Plane::Data && cut.writer.device == *device) {
             let new = Cut { length: cut.length, root: cut.root };

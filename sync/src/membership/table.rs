@@ -54,7 +54,8 @@ pub(crate) fn effective_table(
     control_key: SecretKey,
     epochs: BTreeMap<EpochId, SecretKey>,
 ) -> EffectiveTable {
-    let may_write = membership.rank(device) >= Some(Rank::Writer) && !membership.needs_upgrade();
+    let may_write =
+        (membership.rank(device) >= Some(Rank::Writer) || planted!(ReaderWrites)) && !membership.needs_upgrade();
     let write_epoch = membership.write_epoch().filter(|epoch| may_write && epochs.contains_key(epoch));
     let label = membership.label.as_ref().and_then(|label| {
         let plaintext = label.open(epochs.get(&label.epoch)?, NotePurpose::Label)?;

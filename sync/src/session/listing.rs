@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::log::Plane;
-use tidewater_engine::planted;
 
 use super::exchange::{PLANES, effective_vector};
 use super::limits::{MAX_INVITES, MAX_UNMATCHED, SPACES_PER_FRAME};
@@ -130,7 +129,7 @@ impl Session {
     /// Brings the exchange of a space in line with the other side's rank and its listing.
     fn settle(&mut self, space: &SpaceId, state: &Arc<SpaceState>) -> Result<(), SessionError> {
         let tag = self.their_tag(space)?;
-        if state.membership.rank(&self.config.remote).is_none() {
+        if state.membership.rank(&self.config.remote).is_none() && !planted!(RemovedStillTold) {
             self.spaces.announced.remove(space);
             self.spaces.tags.remove(&tag);
             if self.exchanges.remove(space).is_some_and(|exchange| exchange.open) {
@@ -166,7 +165,7 @@ impl Session {
         if opens {
             exchange.open();
         }
-        if equal {
+        if equal && !planted!(NeverSilent) {
             exchange.learn_equal(&self.database, space, &state.table)?;
             return self.compare(space);
         }

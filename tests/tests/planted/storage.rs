@@ -2,9 +2,34 @@
 
 use tidewater_engine::planted::Fault;
 
-use super::harness::power_cuts_find;
+use super::harness::{convergence_finds, failing_calls_find, power_cuts_find, rot_finds};
 
 #[test]
 fn planted_skipped_sync_is_found() {
-    power_cuts_find(Fault::SyncSkipped, 2, "are allowed");
+    power_cuts_find(Fault::SyncSkipped, 2, "are not synced");
+}
+
+#[test]
+fn planted_early_acknowledgement_is_found() {
+    power_cuts_find(Fault::AcknowledgedEarly, 0, "are allowed");
+}
+
+#[test]
+fn planted_single_phase_is_found() {
+    power_cuts_find(Fault::SecondPhaseSkipped, 0, "are not synced");
+}
+
+#[test]
+fn planted_swallowed_failure_is_found() {
+    failing_calls_find(Fault::FailureSwallowed, 0, "it is sent: Storage");
+}
+
+#[test]
+fn planted_forgotten_touches_is_found() {
+    convergence_finds(Fault::TouchesForgotten, 12, "Damaged { table: \"documents\"");
+}
+
+#[test]
+fn planted_ignored_check_is_found() {
+    rot_finds(Fault::CheckIgnored, 0, "answer wrongly without an error");
 }

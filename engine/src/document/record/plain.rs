@@ -72,7 +72,9 @@ pub(crate) fn edited(
             merged.set(*new, value);
         }
         match sets.next_if(|(new, _)| *new == slot) {
-            Some(_) if !(origin.saw)(commit_at(&merged.commits, commit)?.0) => return Ok(None),
+            Some(_) if !planted!(PlainWriteBlind) && !(origin.saw)(commit_at(&merged.commits, commit)?.0) => {
+                return Ok(None);
+            }
             Some((_, value)) => merged.set(slot, value),
             None => merged.rows.push((slot, commit, Content::Stored(value))),
         }

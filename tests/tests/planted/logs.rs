@@ -1,0 +1,40 @@
+//! Faults in logs, and in what is applied.
+
+use tidewater_engine::planted::Fault;
+
+use super::harness::{LONG_WORLD, WORLD, convergence_finds, hostile_bytes_find};
+
+#[test]
+fn planted_incarnation_of_a_copy_is_found() {
+    WORLD.finds(Fault::IncarnationKept, 1, "has a second root at");
+}
+
+#[test]
+fn planted_ignored_dependency_is_found() {
+    convergence_finds(Fault::DependencyIgnored, 0, "an honest batch is taken");
+}
+
+#[test]
+fn planted_unchecked_signature_is_found() {
+    hostile_bytes_find(Fault::SignatureUnchecked, "session", 8, "both hold the same");
+}
+
+#[test]
+fn planted_write_to_a_closed_log_is_found() {
+    LONG_WORLD.finds(Fault::ClosedLogWritten, 55, "acknowledged commit");
+}
+
+#[test]
+fn planted_clock_that_decides_is_found() {
+    WORLD.finds(Fault::ClockDecides, 3, " wait at replica");
+}
+
+#[test]
+fn planted_removed_writer_that_is_heard_is_found() {
+    LONG_WORLD.finds(Fault::RemovedStillHeard, 18, "don't agree on the state");
+}
+
+#[test]
+fn planted_skipped_refold_is_found() {
+    WORLD.finds(Fault::RefoldSkipped, 8, "of the same commits");
+}

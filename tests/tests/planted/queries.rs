@@ -1,0 +1,30 @@
+//! Faults in indexes, queries and live queries.
+
+use tidewater_engine::planted::Fault;
+
+use super::harness::WORLD;
+
+#[test]
+fn planted_forgotten_index_row_is_found() {
+    WORLD.finds(Fault::IndexRowForgotten, 3, "index rows are missing, 0 belong");
+}
+
+#[test]
+fn planted_index_row_that_stays_is_found() {
+    WORLD.finds(Fault::IndexRowLeft, 3, "0 index rows are missing");
+}
+
+#[test]
+fn planted_range_that_ends_early_is_found() {
+    WORLD.finds(Fault::RangeEndOff, 14, "register<=ebb finds");
+}
+
+#[test]
+fn planted_short_page_is_found() {
+    WORLD.finds(Fault::LimitShort, 1, "as a page of");
+}
+
+#[test]
+fn planted_missed_change_is_found() {
+    WORLD.finds(Fault::ChangeMissed, 0, "a live query shows");
+}
