@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use tidewater_engine::id::DeviceId;
 use tidewater_sync::{Database, SpaceError};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 pub use self::backoff::RetryPolicy;
 pub use self::config::NodeConfig;
@@ -110,6 +110,7 @@ impl Node {
         let shared = Arc::new(Shared {
             registry: Mutex::new(Registry::new(database.device(), limits)),
             advertised: Mutex::new(config.advertise.clone().unwrap_or_else(|| advertise::advertised(&listening))),
+            wide: Arc::new(Semaphore::new(config.max_wide.min(Semaphore::MAX_PERMITS))),
             database,
             config,
             listening,

@@ -83,6 +83,10 @@ pub trait Connection: fmt::Debug + Send + Sync + 'static {
     /// The reason why the connection is closed.
     fn accept(&self) -> BoxFuture<'_, Result<Stream, CloseReason>>;
 
+    /// The peer is no stranger: it may have as much in flight and unread as a member, no longer as little as at first. Until
+    /// then a stream that nobody reads may hold up the others.
+    fn widen(&self);
+
     /// Closes the connection and all of its streams; the peer is told `code` and `reason`, cut to
     /// [`CloseReason::MAX_TEXT_BYTES`]. What was written and not yet delivered may be lost: to end in good order, shut
     /// the writers down and let the peer close.

@@ -79,6 +79,8 @@ pub struct Session {
     in_flight_bytes: usize,
     sent_numbers: Numbers,
     receiving: Receiving,
+    /// The other side has something to do with this database: a space in common, an invitation, or the same identity.
+    known: bool,
     /// The status counts this session.
     in_status: bool,
     news: News,
@@ -155,6 +157,7 @@ impl Session {
             in_flight_bytes: 0,
             sent_numbers: Numbers::default(),
             receiving: Receiving::default(),
+            known: false,
             in_status: false,
             news,
             _listener: listener,
@@ -183,7 +186,7 @@ impl Session {
     fn handle_one(&mut self, input: Input) -> Result<(), SessionError> {
         match input {
             _ if self.phase == Phase::Closed => Ok(()),
-            Input::Frame(frame) => self.handle_frame(&frame),
+            Input::Frame(frame) => self.handle_frame(frame),
             Input::StoreChanged if self.phase == Phase::Ready => self.take_news(),
             Input::StoreChanged => Ok(()),
             Input::Tick => self.handle_tick(),
@@ -199,9 +202,7 @@ impl Session {
             self.close(error);
         }
         let output = self.queue.pop_front()?;
-        if let Output::Frame(frame) = &output {
-            self.queued_bytes -= frame.len();
-        }
+        self.queued_bytes -= size_of_output(&output);
         Some(output)
     }
 
@@ -211,7 +212,20 @@ impl Session {
         self.queued_bytes < MAX_QUEUED_BYTES
     }
 
-    fn handle_frame(&mut self, frame: &[u8]) -> Result<(), SessionError> {
+    /// Whether the other side has nothing to do with this database, as far as is known: it gets little room. Once false, it
+    /// stays so.
+    #[must_use]
+    pub fn is_stranger(&self) -> bool {
+        !self.known
+    }
+
+    /// Whether it has ended: what is left to poll are the last words, and [`Output::Close`].
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    fn handle_frame(&mut self, frame: Vec<u8>) -> Result<(), SessionError> {
         let message = Message::read(frame)?;
         if let Message::Bye { why } = message {
             return Err(SessionError::ClosedByPeer { why });
@@ -220,7 +234,7 @@ impl Session {
             Phase::Hello => self.handle_hello(message),
             Phase::Proof => self.handle_proof(message),
             Phase::Joining => self.handle_answer(message),
-            Phase::Ready => self.handle_message(message, frame.len()),
+            Phase::Ready => self.handle_message(message),
             Phase::Closed => Ok(()),
         }
     }
@@ -239,6 +253,7 @@ impl Session {
         let Message::Proof(proof) = message else { return Err(unexpected("instead of a proof")) };
         let genesis = self.channel()?.check(&self.config.remote, &proof, &self.database)?;
         self.peer = genesis.map(|genesis| genesis.id());
+        self.known |= self.peer.is_some() && self.peer == self.database.identity();
         self.event(SessionEvent::Ready { identity: self.peer });
         match self.config.purpose.clone() {
             Purpose::Member => self.begin_sync(),
@@ -264,9 +279,9 @@ impl Session {
         }
     }
 
-    fn handle_message(&mut self, message: Message, frame_bytes: usize) -> Result<(), SessionError> {
+    fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
         if let Message::Batch(part) = message {
-            return self.take_part(&part, frame_bytes);
+            return self.take_part(&part);
         }
         self.store_arrived()?;
         match message {
@@ -334,17 +349,21 @@ impl Session {
     fn send(&mut self, message: &Message) {
         let frame = message.to_bytes();
         debug_assert!(frame.len() <= MAX_FRAME_BYTES, "senders cut what is longer");
-        self.queued_bytes += frame.len();
-        self.queue.push_back(Output::Frame(frame));
+        self.queue(Output::Frame(frame));
     }
 
     fn event(&mut self, event: SessionEvent) {
-        self.queue.push_back(Output::Event(event));
+        self.queue(Output::Event(event));
+    }
+
+    fn queue(&mut self, output: Output) {
+        self.queued_bytes += size_of_output(&output);
+        self.queue.push_back(output);
     }
 
     fn wake_at(&mut self, at_ms: i64) {
         self.deadline_ms = at_ms;
-        self.queue.push_back(Output::WakeAt(at_ms));
+        self.queue(Output::WakeAt(at_ms));
     }
 
     /// Ends the session: says why to the other side, as far as it is its business, and to the caller.
@@ -361,7 +380,7 @@ impl Session {
         }
         self.note_error(&error.to_string());
         self.phase = Phase::Closed;
-        self.queue.push_back(Output::Close(error));
+        self.queue(Output::Close(error));
     }
 }
 
@@ -371,6 +390,12 @@ impl Drop for Session {
             self.database.leave_status(&self.config.remote);
         }
     }
+}
+
+/// What an output takes while it waits, in bytes: short ones more than what they say.
+fn size_of_output(output: &Output) -> usize {
+    let frame = if let Output::Frame(frame) = output { frame.len() } else { 0 };
+    size_of::<Output>() + frame
 }
 
 fn unexpected(when: &str) -> SessionError {

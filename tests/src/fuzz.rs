@@ -37,7 +37,7 @@ mod value;
 mod value_json;
 mod writer;
 
-pub use meter::Meter;
+pub use meter::{Account, Meter};
 
 /// One decoder, or one door, and what is asked of it.
 #[derive(Debug, Clone, Copy)]

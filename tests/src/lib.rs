@@ -8,6 +8,8 @@ pub mod crash;
 pub mod disk;
 pub mod door;
 pub mod edits;
+
+pub mod flood;
 mod forger;
 pub mod fuzz;
 pub mod host;

@@ -12,8 +12,8 @@ use crate::log::tree::{leaf_hash, root_at};
 use crate::log::{NodeSource, Place, Plane, Prefix, VersionVector};
 use crate::space::{Rank, SecretKey};
 
-/// A batch between two heads stays below this, so that it fits a frame of 1 MiB.
-const HEAD_BYTES_MAX: u64 = 768 << 10;
+/// What lies between two heads is no longer than this, or one entry: who receives it holds all of it before any can be checked.
+const HEAD_BYTES_MAX: u64 = 256 << 10;
 /// At most so many entries between two heads.
 const HEAD_ENTRIES_MAX: u64 = 1_000;
 

@@ -101,6 +101,9 @@ impl Connection for MemoryConnection {
         })
     }
 
+    /// Pipes within the process are narrow for everybody.
+    fn widen(&self) {}
+
     fn close(&self, code: CloseCode, text: &str) {
         self.alive.link.close(self.alive.side, code, text);
     }

@@ -24,6 +24,9 @@ pub struct NodeConfig {
     pub max_connections: usize,
     /// Connections that one device may have at once: 4.
     pub max_connections_per_peer: usize,
+    /// Connections of members that may have as much in memory as members may, at most 8 MiB each: 8. The others have as
+    /// little as strangers, at most 1 MiB each, which makes them slower over long ways.
+    pub max_wide: usize,
     /// Accepted connections that may be in their hello at once: 64.
     pub max_hellos: usize,
     /// All addresses of a peer together are given up after this: 5 s.
@@ -50,6 +53,7 @@ impl NodeConfig {
             advertise: None,
             max_connections: 100,
             max_connections_per_peer: 4,
+            max_wide: 8,
             max_hellos: 64,
             dial_timeout: Duration::from_secs(5),
             dial_stagger: Duration::from_millis(250),

@@ -2,27 +2,30 @@
 
 mod machine;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidewater_sync::session::MAX_FRAME_BYTES;
 use tidewater_sync::{Database, Input, Role, SessionConfig, SessionError, SessionEvent};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use self::machine::{Machine, Made};
 use super::event::Ending;
-use super::frames::{FrameError, read_frame, write_frame};
+use super::frames::{FRAME_OVERHEAD_BYTES, FrameError, ReadFrame, read_frame, write_frame};
 use super::traffic::Traffic;
 use crate::transport::{CloseCode, Connection, Stream};
 
 /// Frames that are read before the session asks for them.
 const READ_AHEAD_FRAMES: usize = 2;
 /// Frames that are handed to the stream's writer before it asks for them.
-const WRITE_AHEAD_FRAMES: usize = 2;
-/// How many bytes of frames wait for the session at most, but for the one that exceeds it.
-const MAX_INPUT_BYTES: usize = MAX_FRAME_BYTES;
+const WRITE_AHEAD_FRAMES: usize = 1;
+/// How many bytes of a stranger's frames are held at most, from when they are read until the session is done with them.
+const NARROW_INPUT_BYTES: usize = MAX_FRAME_BYTES + FRAME_OVERHEAD_BYTES;
+/// The same of a member's frames.
+const WIDE_INPUT_BYTES: usize = 1 << 20;
 /// How many bytes of frames wait for the writer before the session is asked for more.
-const OUTBOX_BYTES: usize = 2 * MAX_FRAME_BYTES;
+const OUTBOX_BYTES: usize = 512 << 10;
 /// How long a peer may take to open the session's stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -35,6 +38,8 @@ pub(super) struct Conversation<'a> {
     /// Becomes true when the node is shut down.
     pub stop: watch::Receiver<bool>,
     pub linger: Duration,
+    /// How many more connections may be wide.
+    pub wide: Arc<Semaphore>,
 }
 
 impl Conversation<'_> {
@@ -70,17 +75,23 @@ impl Conversation<'_> {
     async fn talk(&self, stream: Stream, tell: impl FnMut(SessionEvent) + Send) -> Ending {
         let (read, frames) = mpsc::channel(READ_AHEAD_FRAMES);
         let (writer, write) = mpsc::channel(WRITE_AHEAD_FRAMES);
+        let room = Arc::new(Semaphore::new(NARROW_INPUT_BYTES));
         let pumps = async {
-            tokio::join!(pump_in(stream.reader, read, self.traffic), pump_out(stream.writer, write, self.traffic));
+            tokio::join!(
+                pump_in(stream.reader, read, &room, self.traffic),
+                pump_out(stream.writer, write, self.traffic)
+            );
             std::future::pending::<Ending>().await
         };
         let talk = Talk {
             conversation: self,
             frames,
             writer,
-            machine: Machine::start(self.database.clone(), self.session.clone()),
+            machine: Machine::start(self.database.clone(), self.session.clone(), OUTBOX_BYTES),
             stop: self.stop.clone(),
             reading: true,
+            room: room.clone(),
+            wide: None,
             tell,
         };
         tokio::select! {
@@ -113,13 +124,14 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// Reads frames until the stream ends or fails; the last thing that it sends says which.
 async fn pump_in(
     mut reader: impl tokio::io::AsyncRead + Unpin,
-    frames: mpsc::Sender<Result<Vec<u8>, FrameError>>,
+    frames: mpsc::Sender<Result<ReadFrame, FrameError>>,
+    room: &Arc<Semaphore>,
     traffic: &Traffic,
 ) {
     loop {
-        let frame = match read_frame(&mut reader).await {
-            Ok(Some((frame, bytes))) => {
-                traffic.add_received(bytes);
+        let frame = match read_frame(&mut reader, room).await {
+            Ok(Some(frame)) => {
+                traffic.add_received(frame.on_stream);
                 frame
             }
             Ok(None) => return,
@@ -148,12 +160,16 @@ async fn pump_out(
 
 struct Talk<'a, Tell> {
     conversation: &'a Conversation<'a>,
-    frames: mpsc::Receiver<Result<Vec<u8>, FrameError>>,
+    frames: mpsc::Receiver<Result<ReadFrame, FrameError>>,
     writer: mpsc::Sender<Vec<u8>>,
     machine: Machine,
     stop: watch::Receiver<bool>,
     /// Whether the peer may still send.
     reading: bool,
+    /// What the peer's frames may take.
+    room: Arc<Semaphore>,
+    /// Held once the connection is wide.
+    wide: Option<OwnedSemaphorePermit>,
     tell: Tell,
 }
 
@@ -168,9 +184,10 @@ impl<Tell: FnMut(SessionEvent) + Send> Talk<'_, Tell> {
             if !self.reading && self.machine.is_idle() {
                 break Ending::Left;
             }
-            self.machine.work(OUTBOX_BYTES);
+            self.machine.work();
+            self.widen();
             let wake = self.machine.wake();
-            let wants_frame = self.reading && self.machine.wants_frame(MAX_INPUT_BYTES);
+            let wants_frame = self.reading && self.machine.wants_frame();
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stop) => break Ending::Stopped,
@@ -187,7 +204,7 @@ impl<Tell: FnMut(SessionEvent) + Send> Talk<'_, Tell> {
                     Err(_) => break self.lost("the peer takes nothing more").await,
                 },
                 frame = self.frames.recv(), if wants_frame => match frame {
-                    Some(Ok(frame)) => self.machine.input(Input::Frame(frame)),
+                    Some(Ok(frame)) => self.machine.frame(frame),
                     Some(Err(FrameError::Stream { text })) => break self.lost(&text).await,
                     Some(Err(error)) => break error.into(),
                     None => self.reading = false,
@@ -200,6 +217,17 @@ impl<Tell: FnMut(SessionEvent) + Send> Talk<'_, Tell> {
             }
         };
         self.finish(ending).await
+    }
+
+    /// Gives a member's connection the room of a member, if there are not too many that have it.
+    fn widen(&mut self) {
+        if self.wide.is_none() && !self.machine.is_stranger() {
+            self.wide = self.conversation.wide.clone().try_acquire_owned().ok();
+            if self.wide.is_some() {
+                self.room.add_permits(WIDE_INPUT_BYTES - NARROW_INPUT_BYTES);
+                self.conversation.connection.widen();
+            }
+        }
     }
 
     /// A stream fails because its connection does, which says why; else the stream alone is to blame.
@@ -218,7 +246,7 @@ impl<Tell: FnMut(SessionEvent) + Send> Talk<'_, Tell> {
                 Err(ending) => return ending,
             }
         }
-        let Self { mut machine, mut frames, writer, reading, conversation, .. } = self;
+        let Self { mut machine, mut frames, writer, reading, conversation, wide, .. } = self;
         let goodbye = async move {
             while let Some(frame) = machine.output() {
                 if writer.send(frame).await.is_err() {
@@ -233,6 +261,7 @@ impl<Tell: FnMut(SessionEvent) + Send> Talk<'_, Tell> {
         };
         // Whatever comes of it, the connection is closed next.
         let _ = tokio::time::timeout(conversation.linger, goodbye).await;
+        drop(wide);
         ending
     }
 }

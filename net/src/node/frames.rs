@@ -1,7 +1,13 @@
 //! Frames on a stream: a length, and as many bytes.
 
+use std::sync::Arc;
+
 use tidewater_sync::session::MAX_FRAME_BYTES;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What a frame takes beside its bytes, at most: so many bytes are charged for it.
+pub(super) const FRAME_OVERHEAD_BYTES: usize = 64;
 
 /// Memory that a frame gets before its bytes are there: a claimed length costs the claimant.
 const FIRST_CAPACITY_BYTES: usize = 64 << 10;
@@ -31,12 +37,30 @@ pub enum FrameError {
     },
 }
 
-/// Reads the next frame, and how many bytes it had on the stream; `None` when the stream ended between frames.
-pub(super) async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Option<(Vec<u8>, usize)>, FrameError> {
+/// A frame that was read.
+#[derive(Debug)]
+pub(super) struct ReadFrame {
+    pub bytes: Vec<u8>,
+    /// How many bytes it had on the stream.
+    pub on_stream: usize,
+    /// What is held of the room for frames until nobody needs its bytes any more.
+    pub charge: OwnedSemaphorePermit,
+}
+
+/// Reads the next frame as soon as there is `room` for it, in bytes; `None` when the stream ended between frames.
+pub(super) async fn read_frame(
+    reader: &mut (impl AsyncRead + Unpin),
+    room: &Arc<Semaphore>,
+) -> Result<Option<ReadFrame>, FrameError> {
     let Some((bytes, spelled)) = read_length(reader).await? else { return Ok(None) };
+    let charge = room.clone().acquire_many_owned((bytes + FRAME_OVERHEAD_BYTES) as u32).await;
+    let charge = charge.map_err(|_| FrameError::Stream { text: "nobody takes frames any more".to_owned() })?;
     let mut frame = Vec::with_capacity(bytes.min(FIRST_CAPACITY_BYTES));
     reader.take(bytes as u64).read_to_end(&mut frame).await.map_err(failed)?;
-    if frame.len() < bytes { Err(FrameError::Truncated) } else { Ok(Some((frame, spelled + bytes))) }
+    if frame.len() < bytes {
+        return Err(FrameError::Truncated);
+    }
+    Ok(Some(ReadFrame { bytes: frame, on_stream: spelled + bytes, charge }))
 }
 
 /// Reads a length, and how many bytes spelled it.
@@ -81,10 +105,11 @@ mod tests {
     use super::*;
 
     async fn read_all(mut bytes: &[u8]) -> (Vec<Vec<u8>>, Option<FrameError>) {
+        let room = Arc::new(Semaphore::new(MAX_FRAME_BYTES + FRAME_OVERHEAD_BYTES));
         let mut frames = Vec::new();
         loop {
-            match read_frame(&mut bytes).await {
-                Ok(Some((frame, _))) => frames.push(frame),
+            match read_frame(&mut bytes, &room).await {
+                Ok(Some(frame)) => frames.push(frame.bytes),
                 Ok(None) => return (frames, None),
                 Err(error) => return (frames, Some(error)),
             }
@@ -105,7 +130,7 @@ mod tests {
     async fn what_is_no_frame_is_refused() {
         for (wire, error) in [
             (&[0][..], FrameError::Length { length: 0 }),
-            (&[0x81, 0x80, 0x40], FrameError::Length { length: MAX_FRAME_BYTES as u32 + 1 }),
+            (&[0x81, 0x80, 0x18], FrameError::Length { length: MAX_FRAME_BYTES as u32 + 1 }),
             (&[0xff, 0xff, 0xff, 1], FrameError::Length { length: u32::MAX }),
             (&[0x82, 0, 1, 2], FrameError::Length { length: 2 }),
             (&[0x80], FrameError::Truncated),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_sync::{Database, Purpose, Role, SessionConfig, SessionEvent};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 use tracing::Instrument;
 
 use super::config::NodeConfig;
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub events: broadcast::Sender<NodeEvent>,
     pub stop: watch::Sender<bool>,
     pub tasks: TaskCount,
+    /// How many more connections may be wide.
+    pub wide: Arc<Semaphore>,
 }
 
 /// How a session ended.
@@ -139,6 +141,7 @@ impl Running {
             traffic: &traffic,
             stop: shared.stop.subscribe(),
             linger: shared.config.linger,
+            wide: shared.wide.clone(),
         };
         let why = conversation.run(|event| self.heard(event)).await;
         tracing::info!(%why, "disconnected");

@@ -10,10 +10,13 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct QuicConfig {
-    /// What one stream may have in flight or unread, in bytes: 2 MiB.
+    /// What one stream may have in flight or unread, in bytes: 1.5 MiB. Less than a connection, so that a stream that nobody
+    /// reads holds up no other.
     pub stream_window_bytes: u32,
-    /// What one connection may have in flight or unread, in bytes: 8 MiB.
+    /// What one connection of a member may have unread, and as much in flight, in bytes: 2 MiB.
     pub connection_window_bytes: u32,
+    /// The same of a connection whose peer is a stranger, so far: 128 KiB.
+    pub stranger_window_bytes: u32,
     /// The socket buffers asked of the system, in bytes each way: 4 MiB. The system may give less.
     pub socket_buffer_bytes: usize,
     /// Streams that a peer may have open at once: 256.
@@ -39,8 +42,9 @@ pub struct QuicConfig {
 impl Default for QuicConfig {
     fn default() -> Self {
         Self {
-            stream_window_bytes: 2 << 20,
-            connection_window_bytes: 8 << 20,
+            stream_window_bytes: 3 << 19,
+            connection_window_bytes: 2 << 20,
+            stranger_window_bytes: 128 << 10,
             socket_buffer_bytes: 4 << 20,
             max_streams: 256,
             keep_alive: Duration::from_secs(5),
@@ -63,8 +67,8 @@ impl QuicConfig {
         let mut transport = TransportConfig::default();
         transport
             .stream_receive_window(self.stream_window_bytes.into())
-            .receive_window(self.connection_window_bytes.into())
-            .send_window(self.connection_window_bytes.into())
+            .receive_window(self.stranger_window_bytes.into())
+            .send_window(self.stranger_window_bytes.into())
             .max_concurrent_bidi_streams(self.max_streams.into())
             .max_concurrent_uni_streams(0u32.into())
             .datagram_receive_buffer_size(None)

@@ -17,6 +17,8 @@ pub(super) struct QuicConnection {
     connection: quinn::Connection,
     peer: DeviceId,
     binding: ChannelBinding,
+    /// What it may have in flight or unread once it is wide, in bytes.
+    wide_bytes: u32,
     /// What this side closed it with: quinn does not keep it.
     closed_here: OnceLock<CloseReason>,
     /// Counts an accepted connection against the limit.
@@ -34,10 +36,14 @@ impl QuicConnection {
     }
 
     /// Takes over a connection whose handshake is done; `None` when it proves no device.
-    pub(super) fn new(connection: quinn::Connection, permit: Option<OwnedSemaphorePermit>) -> Option<Self> {
+    pub(super) fn new(
+        connection: quinn::Connection,
+        wide_bytes: u32,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Option<Self> {
         let peer = tls::proven_peer(&connection)?;
         let binding = ChannelBinding(tls::export_binding(&connection)?);
-        Some(Self { connection, peer, binding, closed_here: OnceLock::new(), _permit: permit })
+        Some(Self { connection, peer, binding, wide_bytes, closed_here: OnceLock::new(), _permit: permit })
     }
 }
 
@@ -65,6 +71,11 @@ impl Connection for QuicConnection {
 
     fn accept(&self) -> BoxFuture<'_, Result<Stream, CloseReason>> {
         Box::pin(async { self.connection.accept_bi().await.map(stream).map_err(|error| self.reason(error)) })
+    }
+
+    fn widen(&self) {
+        self.connection.set_receive_window(VarInt::from_u32(self.wide_bytes));
+        self.connection.set_send_window(self.wide_bytes.into());
     }
 
     fn close(&self, code: CloseCode, text: &str) {

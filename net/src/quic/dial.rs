@@ -108,7 +108,7 @@ impl Attempt<'_> {
             Ok(Err(error)) => return Err(self.failure(error, finding.get().copied())),
             Err(_) => return Err(self.no_answer()),
         };
-        QuicConnection::new(connection, None)
+        QuicConnection::new(connection, self.shared.config.connection_window_bytes, None)
             .ok_or_else(|| self.permanent(PermanentCause::Protocol { text: "no device key".to_owned() }))
     }
 

@@ -77,7 +77,8 @@ async fn accept(shared: Arc<Shared>, endpoint: Endpoint, ready: mpsc::Sender<Arc
             Verdict::Accept { handshake, connection } => {
                 let ready = ready.clone();
                 let span = tracing::debug_span!("handshake", %from);
-                handshakes.spawn(shake_hands(incoming, handshake, connection, ready).instrument(span));
+                let wide_bytes = shared.config.connection_window_bytes;
+                handshakes.spawn(shake_hands(incoming, wide_bytes, handshake, connection, ready).instrument(span));
             }
             Verdict::Validate => {
                 if let Err(error) = incoming.retry() {
@@ -94,6 +95,7 @@ async fn accept(shared: Arc<Shared>, endpoint: Endpoint, ready: mpsc::Sender<Arc
 
 async fn shake_hands(
     incoming: Incoming,
+    wide_bytes: u32,
     handshake: OwnedSemaphorePermit,
     permit: OwnedSemaphorePermit,
     ready: mpsc::Sender<Arc<dyn Connection>>,
@@ -103,7 +105,7 @@ async fn shake_hands(
         Err(error) => return tracing::debug!(%error, "a handshake failed"),
     };
     drop(handshake);
-    match QuicConnection::new(connection.clone(), Some(permit)) {
+    match QuicConnection::new(connection.clone(), wide_bytes, Some(permit)) {
         // The listener may be gone; the connection then closes.
         Some(proven) => drop(ready.send(Arc::new(proven)).await),
         None => connection.close(VarInt::from_u32(CloseCode::Protocol.to_wire()), b"no device key"),

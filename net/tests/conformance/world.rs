@@ -54,7 +54,11 @@ pub async fn pair<W: World>(world: &W) -> Pair {
     let dialer = world.transport(1);
     let address = listener.local_address().clone();
     let (dialed, accepted) = tokio::join!(dialer.dial(&address, Some(world.device(2))), listener.accept());
-    Pair { dialed: dialed.expect("it listens"), accepted: accepted.expect("it dialled"), listener, _dialer: dialer }
+    let (dialed, accepted) = (dialed.expect("it listens"), accepted.expect("it dialled"));
+    // What is asked of a connection is asked of one between members.
+    dialed.widen();
+    accepted.widen();
+    Pair { dialed, accepted, listener, _dialer: dialer }
 }
 
 /// Opens a stream with one byte, so that the peer learns of it, and gives both ends.

@@ -20,6 +20,16 @@ const DEPENDENCIES: u8 = 8;
 const CONTROL: u8 = 16;
 const WHOLE: u8 = 32;
 
+/// What a message of the wire says: the part, and how long it is when nobody wants its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReadPart {
+    pub(super) part: BatchPart,
+    /// How many entries the message has. They are left out of the part when they are not wanted.
+    pub(super) count: usize,
+    /// What the entries take, in bytes.
+    pub(super) bytes: usize,
+}
+
 /// Consecutive entries of one log. A batch is one part or several, and the last part has the head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BatchPart {
@@ -119,10 +129,14 @@ pub(super) struct BatchReader<'a> {
     pub(super) numbers: &'a mut Numbers,
     /// The root of a log at a length, as this side holds it.
     pub(super) root: &'a RootOf<'a>,
+    /// Whether the entries of a log are wanted. Others are read, because later messages rest on what they say.
+    pub(super) wants: &'a dyn Fn(&LogName) -> bool,
+    /// How many bytes of entries may come.
+    pub(super) room: usize,
 }
 
 impl BatchReader<'_> {
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<BatchPart, SessionError> {
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<ReadPart, SessionError> {
         self.numbers.begin();
         let mut reader = Reader::new(bytes);
         let first = reader.number()?;
@@ -130,29 +144,39 @@ impl BatchReader<'_> {
         let expected = self.numbers.memory(number).end;
         let from = if first & FROM == 0 { expected } else { reader.number()? };
         let signature = if first & HEAD == 0 { None } else { Some(reader.array()?) };
-        let mut entries = Vec::new();
+        let wanted = (self.wants)(&log);
+        let (mut entries, mut count, mut bytes) = (Vec::new(), 0, 0);
         while !reader.is_empty() {
-            if entries.len() == MAX_BATCH_ENTRIES {
+            if count == MAX_BATCH_ENTRIES {
                 return Err(Malformed("a batch of more than 1,024 entries").into());
             }
-            entries.push(self.entry(&mut reader, number, &log)?);
+            count += 1;
+            let (header, body) = self.entry(&mut reader, number, &log)?;
+            bytes += header.len() + body.len();
+            if bytes > self.room {
+                return Err(Malformed("a batch of more than 512 KiB").into());
+            }
+            if wanted {
+                entries.push(LoggedEntry { header, body: body.to_vec() });
+            }
         }
-        let length = from.checked_add(entries.len() as u64).filter(|length| *length > from);
+        let length = from.checked_add(count as u64).filter(|length| *length > from);
         let length = length.ok_or(Malformed("a batch without entries, or beyond the last number"))?;
         self.numbers.memory(number).end = length;
-        Ok(BatchPart {
-            log,
-            from,
-            entries,
-            head: signature.map(|signature| SignedHead { length, root: None, signature }),
-        })
+        let head = signature.map(|signature| SignedHead { length, root: None, signature });
+        Ok(ReadPart { part: BatchPart { log, from, entries, head }, count, bytes })
     }
 
-    fn entry(&mut self, reader: &mut Reader<'_>, number: usize, log: &LogName) -> Result<LoggedEntry, SessionError> {
+    /// The header, restored, and the body where it lies.
+    fn entry<'r>(
+        &mut self,
+        reader: &mut Reader<'r>,
+        number: usize,
+        log: &LogName,
+    ) -> Result<(Vec<u8>, &'r [u8]), SessionError> {
         let shape = reader.byte()?;
         if shape == WHOLE {
-            let header = reader.bytes(MAX_HEADER_BYTES)?.to_vec();
-            return Ok(LoggedEntry { header, body: reader.bytes(MAX_BODY_BYTES)?.to_vec() });
+            return Ok((reader.bytes(MAX_HEADER_BYTES)?.to_vec(), reader.bytes(MAX_BODY_BYTES)?));
         }
         if shape >= WHOLE {
             return Err(Malformed("an entry of an unknown shape").into());
@@ -167,7 +191,7 @@ impl BatchReader<'_> {
         let salt = reader.array()?;
         let dependencies = self.moved(reader, shape & DEPENDENCIES != 0, log)?;
         let control = self.moved(reader, shape & CONTROL != 0, &LogName { plane: Plane::Control, ..*log })?;
-        let body = reader.bytes(MAX_BODY_BYTES)?.to_vec();
+        let body = reader.bytes(MAX_BODY_BYTES)?;
         let header = Header {
             timestamp_ms,
             first: shape & FIRST != 0,
@@ -177,9 +201,9 @@ impl BatchReader<'_> {
             dependencies,
             control,
             body_length: body.len() as u32,
-            body_hash: *blake3::hash(&body).as_bytes(),
+            body_hash: *blake3::hash(body).as_bytes(),
         };
-        Ok(LoggedEntry { header: header.encode(), body })
+        Ok((header.encode(), body))
     }
 
     fn moved(&mut self, reader: &mut Reader<'_>, given: bool, log: &LogName) -> Result<Moved, SessionError> {

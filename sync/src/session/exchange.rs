@@ -35,6 +35,10 @@ pub(super) struct Exchange {
 struct Sending {
     /// What the other side said it holds, or sent itself.
     theirs: BTreeMap<WriterId, u64>,
+    /// How many of them were not held here when it said so.
+    foreign: usize,
+    /// How many entries the logs have that it said it holds and that there was no room to remember.
+    beyond: u64,
     /// How far it was sent to, and not refused.
     sent: BTreeMap<WriterId, u64>,
     /// How far it acknowledged.
@@ -74,6 +78,16 @@ fn within_cut(table: &EffectiveTable, plane: Plane, writer: &WriterId, held: Pre
 }
 
 impl Sending {
+    /// Sending goes on from what is learnt next.
+    fn forget(&mut self) {
+        self.theirs.clear();
+        (self.foreign, self.beyond) = (0, 0);
+        self.shared.clear();
+        self.longer.clear();
+        self.stalled.clear();
+        self.idle = false;
+    }
+
     /// How far the other side has a log, or will have it once everything on the way arrived.
     fn known(&self, writer: &WriterId) -> u64 {
         let length = |map: &BTreeMap<WriterId, u64>| map.get(writer).copied().unwrap_or(0);
@@ -137,9 +151,12 @@ impl Exchange {
         for plane in PLANES {
             let vector = effective_vector(store, table, space, plane)?;
             let lengths: BTreeMap<_, _> = vector.iter().map(|(writer, prefix)| (*writer, prefix.length)).collect();
-            self.learn(plane, lengths.clone());
-            self.plane_mut(plane).shared = lengths;
+            let sending = self.plane_mut(plane);
+            sending.forget();
+            sending.theirs.clone_from(&lengths);
+            sending.shared = lengths;
         }
+        self.heard = true;
         Ok(())
     }
 
@@ -154,15 +171,42 @@ impl Exchange {
         }
     }
 
-    /// The other side said what it holds of a plane: sending goes on from there.
-    pub(super) fn learn(&mut self, plane: Plane, lengths: BTreeMap<WriterId, u64>) {
-        self.heard = true;
+    /// The other side begins to say what it holds: only that counts from now on.
+    pub(super) fn forget(&mut self) {
+        self.heard = false;
+        PLANES.into_iter().for_each(|plane| self.plane_mut(plane).forget());
+    }
+
+    /// The other side holds these logs of a plane. Of those that this side does not hold there is only so much room.
+    pub(super) fn learn(
+        &mut self,
+        plane: Plane,
+        lengths: impl Iterator<Item = (WriterId, u64)>,
+        ours: &VersionVector,
+        table: &EffectiveTable,
+        room: &mut usize,
+    ) {
         let sending = self.plane_mut(plane);
-        sending.theirs = lengths;
-        sending.shared.clear();
-        sending.longer.clear();
-        sending.stalled.clear();
-        sending.idle = false;
+        for (writer, length) in lengths {
+            let counts = length.min(table.data_length(plane, &writer));
+            let foreign = ours.length(&writer) == 0;
+            if foreign && counts == 0 {
+                continue;
+            }
+            if foreign && *room == 0 {
+                sending.beyond = sending.beyond.saturating_add(counts);
+                continue;
+            }
+            if sending.theirs.insert(writer, length).is_none() && foreign {
+                sending.foreign += 1;
+                *room -= 1;
+            }
+        }
+    }
+
+    /// How many logs are remembered that this side did not hold when the other side named them.
+    pub(super) fn foreign_logs(&self) -> usize {
+        self.control.foreign + self.data.foreign
     }
 
     /// Both sides hold a log at one length with different roots.
@@ -184,9 +228,12 @@ impl Exchange {
         raise(&mut self.plane_mut(plane).shared, writer, length);
     }
 
-    /// The other side holds more of a log than this side can compare yet.
+    /// The other side holds more of a log than this side can compare yet: a log that is remembered.
     pub(super) fn note_longer(&mut self, plane: Plane, writer: WriterId, theirs: Prefix) {
-        self.plane_mut(plane).longer.insert(writer, theirs);
+        let sending = self.plane_mut(plane);
+        if sending.theirs.contains_key(&writer) {
+            sending.longer.insert(writer, theirs);
+        }
     }
 
     /// Compares what has grown here to what the other side said it holds, before anything is sent that goes on from there. The
@@ -301,9 +348,10 @@ impl Exchange {
             for (writer, prefix) in ours.iter() {
                 ahead += prefix.length.saturating_sub(sending.confirmed(writer));
             }
+            behind = behind.saturating_add(sending.beyond);
             for (writer, length) in &sending.theirs {
                 let counts = (*length).min(table.data_length(plane, writer));
-                behind += counts.saturating_sub(ours.length(writer));
+                behind = behind.saturating_add(counts.saturating_sub(ours.length(writer)));
             }
         }
         self.status.behind_entries = behind;

@@ -7,7 +7,7 @@ use tidewater_engine::id::SpaceId;
 use tidewater_engine::log::Plane;
 
 use super::exchange::{PLANES, effective_vector};
-use super::limits::{MAX_INVITES, MAX_UNMATCHED, SPACES_PER_FRAME};
+use super::limits::{MAX_INVITES, MAX_UNMATCHED, MAX_UNMATCHED_OF_STRANGER, SPACES_PER_FRAME};
 use super::message::{Listing, Message};
 use super::{Phase, Role, Session, SessionError, SessionEvent};
 use crate::database::{Invite, SpaceState};
@@ -94,7 +94,13 @@ impl Session {
     /// The other side's spaces. They come after its proof, and again whenever it compares.
     pub(super) fn take_listing(&mut self, more: bool, listed: &[Listing]) -> Result<(), SessionError> {
         for listing in listed {
-            if self.spaces.unmatched.len() >= MAX_UNMATCHED && !self.spaces.unmatched.contains_key(&listing.tag) {
+            let unmatched = &self.spaces.unmatched;
+            let is_new = !unmatched.contains_key(&listing.tag) && !self.spaces.tags.contains_key(&listing.tag);
+            if is_new && !self.known && unmatched.len() >= MAX_UNMATCHED_OF_STRANGER {
+                // Should it become a member, it lists them again in time.
+                continue;
+            }
+            if is_new && unmatched.len() >= MAX_UNMATCHED {
                 return Err(SessionError::Protocol { why: "more spaces than can be compared".into() });
             }
             self.spaces.unmatched.insert(listing.tag, listing.summary);
@@ -162,6 +168,7 @@ impl Session {
         let equal = self.summary(space, state)? == summary;
         let quiet = self.in_flight.is_empty() && !self.receiving.is_staging();
         let exchange = self.exchanges.entry(*space).or_default();
+        self.known = true;
         if opens {
             exchange.open();
         }
@@ -197,12 +204,14 @@ impl Session {
     }
 
     pub(super) fn note_invited(&mut self, space: SpaceId) {
+        self.known = true;
         self.spaces.invited.insert(space);
         self.exchanges.entry(space).or_default();
     }
 
     /// From now on the control plane of a space is taken from the other side, whatever its rank is here.
     pub(super) fn expect_control(&mut self, space: SpaceId) {
+        self.known = true;
         self.spaces.expected.insert(space);
     }
 

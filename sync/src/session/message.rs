@@ -10,6 +10,8 @@ use crate::database::{Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
 use crate::identity::{Certificate, IdentityGenesis};
 use crate::ticket::Ticket;
 
+/// The kind of a batch.
+const BATCH: u8 = 8;
 /// An acknowledgement is one number, whose lowest bits are the verdict.
 const VERDICT_BITS: u32 = 3;
 
@@ -124,8 +126,16 @@ impl BatchVerdict {
 
 impl Message {
     /// Reads a frame.
-    pub(super) fn read(frame: &[u8]) -> Decoded<Self> {
-        if frame.len() > MAX_FRAME_BYTES { Err(Malformed("a frame is over 1 MiB")) } else { Self::from_bytes(frame) }
+    pub(super) fn read(mut frame: Vec<u8>) -> Decoded<Self> {
+        if frame.len() > MAX_FRAME_BYTES {
+            return Err(Malformed("a frame is over 384 KiB"));
+        }
+        if frame.first() == Some(&BATCH) {
+            // Frames of this kind are large, and not held twice.
+            frame.remove(0);
+            return Ok(Self::Batch(frame));
+        }
+        Self::from_bytes(&frame)
     }
 }
 
@@ -168,7 +178,7 @@ impl Codec for Message {
                 vectors.encode(out);
             }
             Self::Batch(part) => {
-                out.push(8);
+                out.push(BATCH);
                 out.extend_from_slice(part);
             }
             Self::Ack { frames, verdict } => {
@@ -197,7 +207,7 @@ impl Codec for Message {
             5 => Self::Spaces { more: reader.bool()?, listed: reader.list(SPACES_PER_FRAME)? },
             6 => Self::Invite(Invite::decode(reader)?),
             7 => Self::Vectors(Vectors::decode(reader)?),
-            8 => Self::Batch(reader.rest().to_vec()),
+            BATCH => Self::Batch(reader.rest().to_vec()),
             9 => {
                 let answer = reader.number()?;
                 let verdict = BatchVerdict::from_number(answer & ((1 << VERDICT_BITS) - 1))?;

@@ -1,11 +1,9 @@
 //! Short numbers for logs, given out in order: `docs/spec/session.md`, *Numbers*.
 
-use std::collections::BTreeMap;
-
 use tidewater_engine::id::{EpochId, SpaceId, WriterId};
 use tidewater_engine::log::Plane;
 
-use super::limits::MAX_NUMBERED_LOGS;
+use super::limits::{MAX_NAMES, MAX_NUMBERED_LOGS};
 use crate::codec::{Codec, Decoded, Malformed, Reader};
 
 /// Names one log among all spaces.
@@ -41,8 +39,9 @@ pub(super) struct Memory {
 /// The numbers of one direction of a session. Both ends keep the same.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    numbers: BTreeMap<LogName, usize>,
     logs: Vec<(LogName, Memory)>,
+    /// The numbers, ordered by what they stand for. There are never 65,536.
+    by_name: Vec<u16>,
 }
 
 impl Numbers {
@@ -55,10 +54,10 @@ impl Numbers {
 
     /// The number of a log, and whether it is new, so that the log has to be named.
     pub(super) fn of(&mut self, log: LogName) -> (usize, bool) {
-        if let Some(number) = self.numbers.get(&log) {
-            return (*number, false);
+        match self.find(&log) {
+            Ok(at) => (usize::from(self.by_name[at]), false),
+            Err(at) => (self.add(at, log), true),
         }
-        (self.add(log), true)
     }
 
     /// The log that a number read from a message stands for. `name` reads what follows a new number.
@@ -70,11 +69,12 @@ impl Numbers {
         if number != self.logs.len() {
             return Err(Malformed("the number of a log that has none"));
         }
-        let log = name()?;
-        if self.numbers.contains_key(&log) {
-            return Err(Malformed("a second number for one log"));
+        if number >= MAX_NUMBERED_LOGS + MAX_NAMES {
+            return Err(Malformed("a batch that names too many logs"));
         }
-        Ok((self.add(log), log))
+        let log = name()?;
+        let Err(at) = self.find(&log) else { return Err(Malformed("a second number for one log")) };
+        Ok((self.add(at, log), log))
     }
 
     pub(super) fn memory(&mut self, number: usize) -> &mut Memory {
@@ -86,9 +86,15 @@ impl Numbers {
         self.logs.len()
     }
 
-    fn add(&mut self, log: LogName) -> usize {
+    /// Where a log stands among the names, or would.
+    fn find(&self, log: &LogName) -> Result<usize, usize> {
+        self.by_name.binary_search_by(|number| self.logs[usize::from(*number)].0.cmp(log))
+    }
+
+    fn add(&mut self, at: usize, log: LogName) -> usize {
         let number = self.logs.len();
-        self.numbers.insert(log, number);
+        debug_assert!(number < MAX_NUMBERED_LOGS + MAX_NAMES, "senders cut a batch that names more");
+        self.by_name.insert(at, number as u16);
         self.logs.push((log, Memory::default()));
         number
     }

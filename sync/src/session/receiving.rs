@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidewater_engine::id::{SpaceId, WriterId};
-use tidewater_engine::log::{Plane, Prefix};
+use tidewater_engine::log::{Plane, Prefix, VersionVector};
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{LogBatch, ReceiveError, ReceiveOutcome};
 
-use super::batch::{BatchPart, BatchReader};
+use super::batch::{BatchPart, BatchReader, ReadPart};
 use super::exchange::{Exchange, PLANES, effective_vector};
-use super::limits::{GROUP_BYTES, LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_STAGED_BYTES, MAX_VECTOR_LOGS};
+use super::limits::{GROUP_BYTES, GROUP_FRAMES, LOGS_PER_FRAME, MAX_BATCH_ENTRIES, MAX_FOREIGN_LOGS, MAX_STAGED_BYTES};
 use super::message::{BatchVerdict, Message, Vectors};
 use super::numbers::{LogName, Numbers};
 use super::{Session, SessionError, SessionEvent};
@@ -24,7 +24,8 @@ pub(super) struct Receiving {
     /// In order, what is to be acknowledged.
     arrived: Vec<Arrived>,
     arrived_bytes: usize,
-    vectors: Option<(SpaceId, Logs)>,
+    /// Vectors of this space have come, and more of them follow.
+    vectors: Option<SpaceId>,
 }
 
 /// The logs of a space, of both planes.
@@ -34,6 +35,9 @@ type Logs = Vec<(Plane, WriterId, Prefix)>;
 #[derive(Debug)]
 struct Staged {
     whole: BatchPart,
+    /// How many entries came, wanted or not.
+    count: usize,
+    /// What they take.
     bytes: usize,
     /// Some entry can't be restored here.
     lacks_root: bool,
@@ -44,6 +48,8 @@ struct Staged {
 enum Arrived {
     /// A part that is staged.
     Part,
+    /// The last part of a batch that nobody here wants.
+    Unwanted,
     /// The last part of a batch: all of it.
     Batch(LogBatch),
     /// The last part of a batch of this space that leaves out a root that isn't held here.
@@ -78,32 +84,32 @@ impl Session {
 
     pub(super) fn take_vectors(&mut self, vectors: Vectors) -> Result<(), SessionError> {
         let Vectors { space, more, asks, logs } = vectors;
-        let mut all = match self.receiving.vectors.take() {
-            Some((begun, all)) if begun == space => all,
-            Some(_) => return Err(SessionError::Protocol { why: "vectors of two spaces at once".into() }),
-            None => Vec::new(),
-        };
-        all.extend(logs);
-        if all.len() > MAX_VECTOR_LOGS {
-            return Err(SessionError::Protocol { why: "a vector of more logs than are compared".into() });
+        let begun = self.receiving.vectors.take();
+        if begun.is_some_and(|begun| begun != space) {
+            return Err(SessionError::Protocol { why: "vectors of two spaces at once".into() });
         }
-        if more {
-            self.receiving.vectors = Some((space, all));
-            return Ok(());
-        }
+        self.receiving.vectors = more.then_some(space);
+        let foreign: usize = self.exchanges.values().map(Exchange::foreign_logs).sum();
+        let mut room = MAX_FOREIGN_LOGS.saturating_sub(foreign);
         // Of a space that is not open nothing is said: unknown and forbidden look the same.
         let Some(exchange) = self.exchanges.get_mut(&space).filter(|exchange| exchange.open) else { return Ok(()) };
-        let answers = std::mem::take(&mut exchange.asked);
         let state = self.database.space_state(&space)?;
-        for plane in PLANES {
-            let lengths = all.iter().filter(|(of, _, _)| *of == plane);
-            let lengths: BTreeMap<WriterId, u64> =
-                lengths.map(|(_, writer, prefix)| (*writer, prefix.length)).collect();
-            if let Some(exchange) = self.exchanges.get_mut(&space) {
-                exchange.learn(plane, lengths);
-            }
-            self.compare_roots(&space, &state, plane, &all)?;
+        if begun.is_none() {
+            room += exchange.foreign_logs();
+            exchange.forget();
         }
+        for plane in PLANES {
+            let ours = effective_vector(&self.database, &state.table, &space, plane)?;
+            if let Some(exchange) = self.exchanges.get_mut(&space) {
+                let lengths = logs.iter().filter(|(of, _, _)| *of == plane);
+                let lengths = lengths.map(|(_, writer, prefix)| (*writer, prefix.length));
+                exchange.learn(plane, lengths, &ours, &state.table, &mut room);
+            }
+            self.compare_roots(&space, &ours, plane, &logs)?;
+        }
+        let Some(exchange) = self.exchanges.get_mut(&space).filter(|_| !more) else { return Ok(()) };
+        exchange.heard = true;
+        let answers = std::mem::take(&mut exchange.asked);
         // Vectors that crossed answer each other.
         if asks && !answers {
             self.send_vectors(&space, false)?;
@@ -115,11 +121,10 @@ impl Session {
     fn compare_roots(
         &mut self,
         space: &SpaceId,
-        state: &SpaceState,
+        ours: &VersionVector,
         plane: Plane,
         theirs: &Logs,
     ) -> Result<(), SessionError> {
-        let ours = effective_vector(&self.database, &state.table, space, plane)?;
         for (_, writer, prefix) in theirs.iter().filter(|(of, _, prefix)| *of == plane && prefix.length > 0) {
             let held = match ours.get(writer) {
                 Some(held) if held.length == prefix.length => Some(*held),
@@ -153,38 +158,44 @@ impl Session {
     }
 
     /// Part of a batch. Each is acknowledged, so that the sender may go on; the last one's says what became of the whole.
-    pub(super) fn take_part(&mut self, part: &[u8], frame_bytes: usize) -> Result<(), SessionError> {
-        let (part, lacks) = self.read_part(part)?;
+    pub(super) fn take_part(&mut self, part: &[u8]) -> Result<(), SessionError> {
         let begun = self.receiving.staged.take();
-        let Staged { mut whole, mut bytes, mut lacks_root } = begun.unwrap_or_else(|| Staged {
-            whole: BatchPart { entries: Vec::new(), ..part.clone() },
+        let room = MAX_STAGED_BYTES - begun.as_ref().map_or(0, |staged| staged.bytes);
+        let (ReadPart { part, count: more, bytes: more_bytes }, lacks) = self.read_part(part, room)?;
+        let BatchPart { log, from, entries: more_entries, head } = part;
+        let Staged { mut whole, mut count, mut bytes, mut lacks_root } = begun.unwrap_or_else(|| Staged {
+            whole: BatchPart { log, from, entries: Vec::new(), head: None },
+            count: 0,
             bytes: 0,
             lacks_root: false,
         });
         lacks_root |= lacks;
-        let follows = whole.log == part.log && whole.from.checked_add(whole.entries.len() as u64) == Some(part.from);
-        if !follows {
+        if whole.log != log || whole.from.checked_add(count as u64) != Some(from) {
             return Err(SessionError::Protocol { why: "a part that doesn't follow the one before".into() });
         }
-        bytes += frame_bytes;
-        if bytes > MAX_STAGED_BYTES || whole.entries.len() + part.entries.len() > MAX_BATCH_ENTRIES {
-            return Err(SessionError::Protocol { why: "a batch without a head".into() });
+        count += more;
+        bytes += more_bytes;
+        if count > MAX_BATCH_ENTRIES {
+            return Err(SessionError::Protocol { why: "a batch of more than 1,024 entries".into() });
         }
-        whole.entries.extend(part.entries);
-        self.receiving.arrived_bytes += frame_bytes;
-        let Some(head) = part.head else {
-            self.receiving.staged = Some(Staged { whole, bytes, lacks_root });
+        whole.entries.extend(more_entries);
+        let Some(head) = head else {
+            self.receiving.staged = Some(Staged { whole, count, bytes, lacks_root });
             self.receiving.arrived.push(Arrived::Part);
             return Ok(());
         };
+        self.receiving.arrived_bytes += bytes;
         let BatchPart { log: LogName { space, plane, writer }, from, entries, .. } = whole;
-        self.receiving.arrived.push(if lacks_root {
+        self.receiving.arrived.push(if entries.len() < count {
+            Arrived::Unwanted
+        } else if lacks_root {
             Arrived::Unreadable(space)
         } else {
             Arrived::Batch(LogBatch { space, plane, writer, from, entries, head })
         });
         // What follows is judged by what a control plane has come to say.
-        if plane == Plane::Control || self.receiving.arrived_bytes >= GROUP_BYTES {
+        let Receiving { arrived, arrived_bytes, .. } = &self.receiving;
+        if plane == Plane::Control || *arrived_bytes >= GROUP_BYTES || arrived.len() >= GROUP_FRAMES {
             self.store_arrived()?;
         }
         Ok(())
@@ -192,12 +203,15 @@ impl Session {
 
     /// Reads a part, and says whether it leaves out a root that this side doesn't hold: what the sender takes for shared may
     /// have come while the space was closed here. Then nothing of the batch is of use.
-    fn read_part(&mut self, part: &[u8]) -> Result<(BatchPart, bool), SessionError> {
+    fn read_part(&mut self, part: &[u8], room: usize) -> Result<(ReadPart, bool), SessionError> {
         let (database, exchanges, spaces) = (&self.database, &self.exchanges, &self.spaces);
         let lacks_root = Cell::new(false);
-        let root = |log: &LogName, length| {
+        let wants = |log: &LogName| {
             let open = exchanges.get(&log.space).is_some_and(|exchange| exchange.open);
-            if !open && !spaces.is_expected(&log.space, log.plane) {
+            open || spaces.is_expected(&log.space, log.plane)
+        };
+        let root = |log: &LogName, length| {
+            if !wants(log) {
                 // Of a space that is closed nothing is taken, so nothing has to be right.
                 return Ok([0; 32]);
             }
@@ -205,7 +219,7 @@ impl Session {
             lacks_root.set(lacks_root.get() || held.is_none());
             Ok(held.map_or([0; 32], |prefix| prefix.root))
         };
-        let part = BatchReader { numbers: &mut self.receiving.numbers, root: &root }.read(part)?;
+        let part = BatchReader { numbers: &mut self.receiving.numbers, root: &root, wants: &wants, room }.read(part)?;
         Ok((part, lacks_root.get()))
     }
 
@@ -218,7 +232,7 @@ impl Session {
         let mut received = Received::default();
         for one in arrived {
             refusals.push(match one {
-                Arrived::Part => Some(BatchVerdict::Taken),
+                Arrived::Part | Arrived::Unwanted => Some(BatchVerdict::Taken),
                 Arrived::Unreadable(space) => {
                     let open = self.exchanges.get(&space).is_some_and(|exchange| exchange.open);
                     received.gaps.insert(space);

@@ -8,10 +8,20 @@ use tidewater_engine::store::LogBatch;
 
 use super::batch::{BatchPart, BatchWriter};
 use super::exchange::PLANES;
-use super::limits::{PART_BYTES, WINDOW_BYTES};
+use super::limits::{PART_BYTES, PART_NAMES, WINDOW_BYTES};
 use super::message::{BatchVerdict, Message};
 use super::numbers::LogName;
 use super::{Session, SessionError, SessionEvent};
+
+/// A header without lists of logs is longer than this, in bytes.
+const HEADER_BYTES_MIN: usize = 88;
+/// A log in a list of a header takes at least this, in bytes.
+const MOVED_BYTES_MIN: usize = 40 + 1 + 32;
+
+/// How many logs a header names at most.
+fn names_at_most(header: &[u8]) -> usize {
+    header.len().saturating_sub(HEADER_BYTES_MIN) / MOVED_BYTES_MIN
+}
 
 /// A frame that was sent and not acknowledged.
 #[derive(Debug)]
@@ -65,11 +75,13 @@ impl Session {
         let asked = self.exchanges.get(&space).is_some_and(|exchange| exchange.open);
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
-            let (mut part, mut bytes) = (Vec::new(), 0);
+            let (mut part, mut bytes, mut names) = (Vec::new(), 0, 0);
             while bytes < PART_BYTES
+                && names < PART_NAMES
                 && let Some(entry) = entries.next()
             {
                 bytes += entry.header.len() + entry.body.len();
+                names += names_at_most(&entry.header);
                 part.push(entry);
             }
             let count = part.len() as u64;

@@ -48,12 +48,42 @@ unsafe impl GlobalAlloc for Meter {
     }
 }
 
+/// What pieces of work on this thread hold together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Account {
+    held: isize,
+    peak: isize,
+}
+
+impl Account {
+    /// What `work` gives. What it allocates and frees is charged.
+    pub fn charge<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let before = LIVE.get();
+        PEAK.set(before);
+        let done = work();
+        self.peak = self.peak.max(self.held + PEAK.get() - before);
+        self.held += LIVE.get() - before;
+        done
+    }
+
+    /// The most bytes that were held at once, within a piece of work or between two.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        usize::try_from(self.peak).unwrap_or(0)
+    }
+
+    /// The bytes that are held now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        usize::try_from(self.held).unwrap_or(0)
+    }
+}
+
 /// What `work` gives, and how many bytes this thread held more than before at most.
 pub(super) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = LIVE.get();
-    PEAK.set(before);
-    let done = work();
-    (done, usize::try_from(PEAK.get() - before).unwrap_or(0))
+    let mut account = Account::default();
+    let done = account.charge(work);
+    (done, account.peak())
 }
 
 /// Whether allocations of this program are counted.

@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use tidewater_engine::store::ChangeGuard;
 use tidewater_sync::{Database, Input, Output, Session, SessionConfig, SessionError, SessionEvent};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::event::Ending;
-
-/// How many bytes of frames one turn makes: between turns the reactor sees to input.
-const TURN_BYTES: usize = 1 << 20;
+use super::super::frames::{FRAME_OVERHEAD_BYTES, ReadFrame};
 
 /// A session that takes input and makes output in turns on a blocking thread.
 pub(super) struct Machine {
@@ -21,12 +19,15 @@ pub(super) struct Machine {
     clock: Clock,
     changed: Arc<Notify>,
     inputs: VecDeque<Input>,
-    input_bytes: usize,
+    /// For the frames among them.
+    charge: Option<OwnedSemaphorePermit>,
     outbox: VecDeque<Vec<u8>>,
     outbox_bytes: usize,
+    outbox_room: usize,
     /// Whether the session may have more to say than the last turn took.
     more: bool,
     wants_frames: bool,
+    is_stranger: bool,
     wake_ms: Option<i64>,
     closed: Option<SessionError>,
 }
@@ -76,41 +77,50 @@ impl Clock {
 
 impl Machine {
     /// Starts the session; its first turn is under way.
-    pub(super) fn start(database: Database, config: SessionConfig) -> Self {
+    ///
+    /// About `outbox_room` bytes of frames wait to be sent; what the session has to say beyond waits in it.
+    pub(super) fn start(database: Database, config: SessionConfig, outbox_room: usize) -> Self {
         let clock = Clock { start: Instant::now(), start_ms: database.host().now_ms() };
         let changed = Arc::new(Notify::new());
         let tell = changed.clone();
         let first = move || {
             let session = Session::new(database.clone(), config, clock.now_ms());
             let listener = database.on_change(Arc::new(move |_| tell.notify_one()));
-            turn(Box::new(Listening { session, _listener: listener }), clock, VecDeque::new())
+            turn(Box::new(Listening { session, _listener: listener }), clock, VecDeque::new(), outbox_room)
         };
         Self {
             state: State::Working(tokio::task::spawn_blocking(first)),
             clock,
             changed,
             inputs: VecDeque::new(),
-            input_bytes: 0,
+            charge: None,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
+            outbox_room,
             more: false,
             wants_frames: true,
+            is_stranger: true,
             wake_ms: None,
             closed: None,
         }
     }
 
     /// Begins a turn when there is something to do: input, or room for more output.
-    pub(super) fn work(&mut self, outbox_bytes: usize) {
-        let wanted = !self.inputs.is_empty() || (self.more && self.outbox_bytes < outbox_bytes);
+    pub(super) fn work(&mut self) {
+        let room = self.outbox_room.saturating_sub(self.outbox_bytes);
+        let wanted = !self.inputs.is_empty() || (self.more && room > 0);
         if !wanted || self.closed.is_some() {
             return;
         }
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::Idle(session) => {
-                let (clock, inputs) = (self.clock, std::mem::take(&mut self.inputs));
-                self.input_bytes = 0;
-                State::Working(tokio::task::spawn_blocking(move || turn(session, clock, inputs)))
+                let (clock, inputs, charge) = (self.clock, std::mem::take(&mut self.inputs), self.charge.take());
+                State::Working(tokio::task::spawn_blocking(move || {
+                    let turn = turn(session, clock, inputs, room);
+                    // The frames are gone.
+                    drop(charge);
+                    turn
+                }))
             }
             busy => busy,
         };
@@ -137,13 +147,14 @@ impl Machine {
             }
         };
         self.wants_frames = session.session.wants_frames();
+        self.is_stranger = session.session.is_stranger();
         self.state = State::Idle(session);
         self.more = more;
         let mut events = Vec::new();
         for output in outputs {
             match output {
                 Output::Frame(frame) => {
-                    self.outbox_bytes += frame.len();
+                    self.outbox_bytes += frame.len() + FRAME_OVERHEAD_BYTES;
                     self.outbox.push_back(frame);
                 }
                 Output::Event(event) => events.push(event),
@@ -161,18 +172,30 @@ impl Machine {
         self.changed.clone()
     }
 
-    pub(super) fn input(&mut self, input: Input) {
-        match &input {
-            Input::Frame(frame) => self.input_bytes += frame.len(),
-            other if self.inputs.contains(other) => return,
-            _ => {}
+    /// Takes a frame of the peer.
+    pub(super) fn frame(&mut self, frame: ReadFrame) {
+        self.inputs.push_back(Input::Frame(frame.bytes));
+        match &mut self.charge {
+            Some(charge) => charge.merge(frame.charge),
+            None => self.charge = Some(frame.charge),
         }
-        self.inputs.push_back(input);
+    }
+
+    /// Takes news that are as good once as many times.
+    pub(super) fn input(&mut self, news: Input) {
+        if !self.inputs.contains(&news) {
+            self.inputs.push_back(news);
+        }
     }
 
     /// Whether another frame of the peer is welcome.
-    pub(super) fn wants_frame(&self, max_input_bytes: usize) -> bool {
-        self.wants_frames && self.input_bytes < max_input_bytes
+    pub(super) fn wants_frame(&self) -> bool {
+        self.wants_frames
+    }
+
+    /// Whether the peer has nothing to do with this database, so far.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.is_stranger
     }
 
     pub(super) fn has_output(&self) -> bool {
@@ -182,7 +205,7 @@ impl Machine {
     /// The next frame to send.
     pub(super) fn output(&mut self) -> Option<Vec<u8>> {
         let frame = self.outbox.pop_front()?;
-        self.outbox_bytes -= frame.len();
+        self.outbox_bytes -= frame.len() + FRAME_OVERHEAD_BYTES;
         Some(frame)
     }
 
@@ -203,23 +226,17 @@ impl Machine {
     }
 }
 
-/// Hands `inputs` in and takes what the session says, until that is enough for now.
-fn turn(mut listening: Box<Listening>, clock: Clock, inputs: VecDeque<Input>) -> Turn {
+/// Hands `inputs` in and takes what the session says, until that is enough for now. A session that is over says all.
+fn turn(mut listening: Box<Listening>, clock: Clock, inputs: VecDeque<Input>, room: usize) -> Turn {
     let (mut outputs, mut bytes) = (Vec::new(), 0);
     let session = &mut listening.session;
     session.handle_all(clock.now_ms(), inputs);
-    let more = drain(session, &mut outputs, &mut bytes);
-    Turn { session: listening, outputs, more }
-}
-
-/// Polls until there is nothing more, which gives false, or until a turn's bytes are made.
-fn drain(session: &mut Session, outputs: &mut Vec<Output>, bytes: &mut usize) -> bool {
-    while *bytes < TURN_BYTES {
-        let Some(output) = session.poll() else { return false };
+    while bytes < room || session.is_over() {
+        let Some(output) = session.poll() else { return Turn { session: listening, outputs, more: false } };
         if let Output::Frame(frame) = &output {
-            *bytes += frame.len();
+            bytes += frame.len() + FRAME_OVERHEAD_BYTES;
         }
         outputs.push(output);
     }
-    true
+    Turn { session: listening, outputs, more: true }
 }

@@ -66,8 +66,9 @@ impl Wire {
         let shares = |_, writer: &WriterId, _: &Prefix| writer.device.0[7].is_multiple_of(2);
         let bytes = BatchWriter { numbers: &mut self.sender, shares: &shares }.write(part);
         let root = |log: &LogName, length| Ok(root_of(log, length));
-        let read = BatchReader { numbers: &mut self.receiver, root: &root }.read(&bytes)?;
-        Ok((read, bytes.len()))
+        let numbers = &mut self.receiver;
+        let read = BatchReader { numbers, root: &root, wants: &|_| true, room: usize::MAX }.read(&bytes)?;
+        Ok((read.part, bytes.len()))
     }
 }
 
@@ -161,7 +162,8 @@ fn a_live_entry_costs_its_signature_its_salt_its_body_and_six_bytes() {
 
 fn read(numbers: &mut Numbers, bytes: &[u8]) -> Result<BatchPart, String> {
     let root = |_: &LogName, _| Ok([0; 32]);
-    BatchReader { numbers, root: &root }.read(bytes).map_err(|error| error.to_string())
+    let reader = BatchReader { numbers, root: &root, wants: &|_| true, room: usize::MAX }.read(bytes);
+    reader.map(|read| read.part).map_err(|error| error.to_string())
 }
 
 /// An entry with an epoch, a salt and a body of one byte; `shape` is added, `lists` go before the body.

@@ -95,7 +95,7 @@ fn a_newer_peer_is_named_as_such() {
     let mut session = Session::new(first.database.clone(), config(Role::Dialer, &second, 7, Purpose::Member), 0);
     let hello = [b"\0tide".as_slice(), &[9, 9, 1], &[0; 32]].concat();
     session.handle(0, Input::Frame(hello));
-    assert_eq!(closing(&mut session), Some(SessionError::Version { ours: 2, theirs: 9 }));
+    assert_eq!(closing(&mut session), Some(SessionError::Version { ours: 3, theirs: 9 }));
     let mut session = Session::new(first.database.clone(), config(Role::Dialer, &second, 7, Purpose::Member), 0);
     session.handle(0, Input::Frame(b"GET / HTTP/1.1\r\n".to_vec()));
     assert!(matches!(closing(&mut session), Some(SessionError::Protocol { .. })));

@@ -190,9 +190,9 @@ fn what_arrives_together_becomes_durable_together() {
     let home = first.home_space();
     let mut pair = Pair::new(&first, &second);
     pair.drive();
-    // One batch takes what one storage transaction wrote at least, and 512 KiB at most.
+    // One batch takes what one storage transaction wrote at least, and 256 KiB at most.
     for number in 0..4 {
-        first.write(home, &format!("{number}"), &pseudo_random_text(800_000 + number));
+        first.write(home, &format!("{number}"), &pseudo_random_text(200_000 + number));
     }
     let flight = next_flight(&mut pair);
     assert!(flight.len() >= 4, "{} frames", flight.len());

@@ -107,7 +107,8 @@ fn a_root_left_out_that_is_not_held_is_a_gap_and_not_the_end() {
     let numbers = &mut pair.dialer.session.sent_numbers;
     let written = BatchWriter { numbers, shares: &|_, _, _| true }.write(&part);
     pair.acceptor.handle(Input::Frame(Message::Batch(written).to_bytes()));
-    let answers: Vec<Message> = pair.acceptor.poll().iter().map(|frame| Message::read(frame).unwrap()).collect();
+    let answers: Vec<Message> =
+        pair.acceptor.poll().iter().map(|frame| Message::read(frame.clone()).unwrap()).collect();
     assert_eq!(pair.acceptor.closed, None);
     let is_gap = |answer: &Message| matches!(answer, Message::Ack { frames: 1, verdict: BatchVerdict::Gap });
     assert!(answers.iter().any(is_gap), "{answers:?}");
