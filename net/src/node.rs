@@ -110,6 +110,7 @@ impl Node {
         let shared = Arc::new(Shared {
             registry: Mutex::new(Registry::new(database.device(), limits)),
             advertised: Mutex::new(config.advertise.clone().unwrap_or_else(|| advertise::advertised(&listening))),
+            workers: Arc::new(Semaphore::new(config.max_working.clamp(1, Semaphore::MAX_PERMITS))),
             wide: Arc::new(Semaphore::new(config.max_wide.min(Semaphore::MAX_PERMITS))),
             database,
             config,

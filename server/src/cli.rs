@@ -80,9 +80,14 @@ fn panicked(in_storage: bool) -> Failure {
     Failure::failed("the program failed inside, as told above; this is a fault of it")
 }
 
+/// Threads that may block at once: those of commands and sessions, which have limits of their own, and of requests. Each
+/// keeps its stack.
+const MAX_BLOCKING_THREADS: usize = 64;
+
 fn execute(arguments: &Arguments) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
         .build()
         .map_err(|error| Failure::failed(format!("the runtime did not start: {error}")))?;
     let mut output = Output::new(&arguments.global, Box::new(io::stdout()));

@@ -22,6 +22,7 @@ pub mod program;
 pub mod random;
 pub mod sealed;
 pub mod shared_space;
+pub mod siege;
 pub mod sim;
 
 /// The README, so that its example is compiled and run.

@@ -27,6 +27,8 @@ pub struct NodeConfig {
     /// Connections of members that may have as much in memory as members may, at most 8 MiB each: 8. The others have as
     /// little as strangers, at most 1 MiB each, which makes them slower over long ways.
     pub max_wide: usize,
+    /// Sessions that may work at once: 8. Each holds a thread meanwhile, and what it takes apart; the others wait their turn.
+    pub max_working: usize,
     /// Accepted connections that may be in their hello at once: 64.
     pub max_hellos: usize,
     /// All addresses of a peer together are given up after this: 5 s.
@@ -54,6 +56,7 @@ impl NodeConfig {
             max_connections: 100,
             max_connections_per_peer: 4,
             max_wide: 8,
+            max_working: 8,
             max_hellos: 64,
             dial_timeout: Duration::from_secs(5),
             dial_stagger: Duration::from_millis(250),

@@ -40,6 +40,8 @@ pub(super) struct Conversation<'a> {
     pub linger: Duration,
     /// How many more connections may be wide.
     pub wide: Arc<Semaphore>,
+    /// How many more sessions may work at once.
+    pub workers: Arc<Semaphore>,
 }
 
 impl Conversation<'_> {
@@ -87,7 +89,7 @@ impl Conversation<'_> {
             conversation: self,
             frames,
             writer,
-            machine: Machine::start(self.database.clone(), self.session.clone(), OUTBOX_BYTES),
+            machine: Machine::start(self.database.clone(), self.session.clone(), OUTBOX_BYTES, self.workers.clone()),
             stop: self.stop.clone(),
             reading: true,
             room: room.clone(),

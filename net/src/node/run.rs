@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub tasks: TaskCount,
     /// How many more connections may be wide.
     pub wide: Arc<Semaphore>,
+    /// How many more sessions may work at once.
+    pub workers: Arc<Semaphore>,
 }
 
 /// How a session ended.
@@ -142,6 +144,7 @@ impl Running {
             stop: shared.stop.subscribe(),
             linger: shared.config.linger,
             wide: shared.wide.clone(),
+            workers: shared.workers.clone(),
         };
         let why = conversation.run(|event| self.heard(event)).await;
         tracing::info!(%why, "disconnected");
@@ -178,6 +181,8 @@ impl Running {
     /// Keeps a device that called, if it said where it can be called back: only those who share a space do.
     async fn call_back(&self) {
         let device = self.device;
+        // Many may end at once; what they ask of the disk takes its turn too. The semaphore is never closed.
+        let _working = self.shared.workers.acquire().await.ok();
         let known = blocking(&self.shared.database, move |database| {
             database.peers().map(|peers| peers.iter().any(|peer| peer.device == device && !peer.addresses.is_empty()))
         });

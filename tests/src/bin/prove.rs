@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use tidewater_tests::crash::{faults, points, rot};
-use tidewater_tests::fuzz;
+use tidewater_tests::{fuzz, siege};
 
 #[global_allocator]
 static METER: fuzz::Meter = fuzz::Meter;
@@ -44,6 +44,21 @@ enum Harness {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Lets many hostile peers loose on a real `tide serve` at once, while two honest devices sync.
+    Siege {
+        /// Peers at once.
+        #[arg(long, default_value_t = 100)]
+        peers: usize,
+        /// How many messages each sends.
+        #[arg(long, default_value_t = 600)]
+        messages: u64,
+        /// The most memory that they may cost, with the storage's cache of 64 MiB, in MiB.
+        #[arg(long, default_value_t = 128)]
+        most_mib: u64,
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Damages a database file: flipped bits, zeroed, swapped and stale pages.
     Rot {
         /// How many images.
@@ -70,6 +85,11 @@ fn main() -> ExitCode {
         Harness::Faults { points, seed } => {
             println!("{:?}", faults::faults(faults::Plan { seed, points }));
             true
+        }
+        Harness::Siege { peers, messages, most_mib, seed } => {
+            let outcome = siege::besiege(siege::Plan { peers, messages, seed });
+            println!("{outcome:?}");
+            outcome.handles.0 == outcome.handles.1 && outcome.peak_kib - outcome.before_kib <= most_mib << 10
         }
         Harness::Rot { images, seed, steps } => {
             println!("{:?}", rot::rot(rot::Plan { seed, steps, images }));

@@ -13,5 +13,6 @@ mod memory;
 mod refusals;
 mod sealed;
 mod serve;
+mod siege;
 mod simulation;
 mod tidy;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tidewater_engine::store::ChangeGuard;
 use tidewater_sync::{Database, Input, Output, Session, SessionConfig, SessionError, SessionEvent};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use super::super::event::Ending;
@@ -24,6 +24,8 @@ pub(super) struct Machine {
     outbox: VecDeque<Vec<u8>>,
     outbox_bytes: usize,
     outbox_room: usize,
+    /// How many more sessions may work at once.
+    workers: Arc<Semaphore>,
     /// Whether the session may have more to say than the last turn took.
     more: bool,
     wants_frames: bool,
@@ -34,7 +36,7 @@ pub(super) struct Machine {
 
 enum State {
     Idle(Box<Listening>),
-    Working(JoinHandle<Turn>),
+    Working(JoinHandle<Result<Turn, JoinError>>),
     Failed,
 }
 
@@ -79,7 +81,12 @@ impl Machine {
     /// Starts the session; its first turn is under way.
     ///
     /// About `outbox_room` bytes of frames wait to be sent; what the session has to say beyond waits in it.
-    pub(super) fn start(database: Database, config: SessionConfig, outbox_room: usize) -> Self {
+    pub(super) fn start(
+        database: Database,
+        config: SessionConfig,
+        outbox_room: usize,
+        workers: Arc<Semaphore>,
+    ) -> Self {
         let clock = Clock { start: Instant::now(), start_ms: database.host().now_ms() };
         let changed = Arc::new(Notify::new());
         let tell = changed.clone();
@@ -89,7 +96,7 @@ impl Machine {
             turn(Box::new(Listening { session, _listener: listener }), clock, VecDeque::new(), outbox_room)
         };
         Self {
-            state: State::Working(tokio::task::spawn_blocking(first)),
+            state: State::Working(tokio::spawn(work(workers.clone(), first))),
             clock,
             changed,
             inputs: VecDeque::new(),
@@ -97,6 +104,7 @@ impl Machine {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             outbox_room,
+            workers,
             more: false,
             wants_frames: true,
             is_stranger: true,
@@ -115,12 +123,13 @@ impl Machine {
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::Idle(session) => {
                 let (clock, inputs, charge) = (self.clock, std::mem::take(&mut self.inputs), self.charge.take());
-                State::Working(tokio::task::spawn_blocking(move || {
+                let take_turn = move || {
                     let turn = turn(session, clock, inputs, room);
                     // The frames are gone.
                     drop(charge);
                     turn
-                }))
+                };
+                State::Working(tokio::spawn(work(self.workers.clone(), take_turn)))
             }
             busy => busy,
         };
@@ -138,7 +147,7 @@ impl Machine {
     /// Waits for the turn that is under way. Cancel-safe.
     pub(super) async fn made(&mut self) -> Result<Made, Ending> {
         let State::Working(working) = &mut self.state else { return Ok(Made(Vec::new())) };
-        let Turn { session, outputs, more } = match working.await {
+        let Turn { session, outputs, more } = match working.await.flatten() {
             Ok(turn) => turn,
             Err(error) => {
                 tracing::error!(%error, "a session panicked");
@@ -224,6 +233,13 @@ impl Machine {
     pub(super) fn closed(&mut self) -> Option<SessionError> {
         self.closed.take()
     }
+}
+
+/// Does work on a thread that may block, when it is its turn.
+async fn work(workers: Arc<Semaphore>, work: impl FnOnce() -> Turn + Send + 'static) -> Result<Turn, JoinError> {
+    // The semaphore is never closed.
+    let _working = workers.acquire().await.ok();
+    tokio::task::spawn_blocking(work).await
 }
 
 /// Hands `inputs` in and takes what the session says, until that is enough for now. A session that is over says all.

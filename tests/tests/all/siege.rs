@@ -1,0 +1,19 @@
+//! A hundred hostile peers at once against one real process: honest devices go on to sync, its memory stays within its bound,
+//! and no handle stays open. `TIDEWATER_SEED=n` makes others; `prove siege` more.
+
+use tidewater_tests::siege::{Plan, besiege};
+
+/// What a hundred peers may cost, in KiB: 64 MiB, and the storage's cache, which is 64 MiB here.
+const MOST_KIB: u64 = (64 + 64) << 10;
+
+#[test]
+fn a_hundred_hostile_peers_cost_no_more_than_their_share_and_nobody_else_anything() {
+    let seed = std::env::var("TIDEWATER_SEED").map_or(1, |text| text.parse().expect("TIDEWATER_SEED is a number"));
+    println!("TIDEWATER_SEED={seed}");
+    let outcome = besiege(Plan { peers: 100, messages: 60, seed });
+    println!("{outcome:?}");
+    assert_eq!(outcome.weapons.len(), 7, "every kind of besieger got something across: {outcome:?}");
+    assert!(outcome.rounds > 3 && outcome.at_once > 10, "{outcome:?}");
+    assert_eq!(outcome.handles.0, outcome.handles.1, "{outcome:?}");
+    assert!(outcome.peak_kib - outcome.before_kib <= MOST_KIB, "{outcome:?} of {MOST_KIB} KiB");
+}
