@@ -343,12 +343,13 @@ impl Store {
     }
 }
 
-/// What a durable storage transaction changed.
+/// What a storage transaction changed.
 #[derive(Debug, Clone)]
 pub struct Change {
     /// Counts storage transactions since the file was opened.
     pub number: u64,
-    /// The spaces and planes whose logs grew or whose effective table changed.
+    /// The spaces and planes whose logs grew or whose effective table changed: once that is durable. A buffered commit tells of
+    /// its collections at once, and of its space with the next durable one.
     pub spaces: Vec<(SpaceId, Plane)>,
     /// Collections with changed documents.
     pub collections: Vec<String>,

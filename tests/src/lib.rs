@@ -8,7 +8,6 @@ pub mod crash;
 pub mod disk;
 pub mod door;
 pub mod edits;
-
 pub mod flood;
 mod forger;
 pub mod fuzz;

@@ -102,11 +102,10 @@ impl LiveQuery {
     /// Whether a change may have changed the result.
     #[must_use]
     pub fn affected_by(&self, change: &Change) -> bool {
-        let in_spaces = self
-            .query
-            .spaces
-            .as_ref()
-            .is_none_or(|spaces| change.spaces.iter().any(|(space, _)| spaces.contains(space)));
+        // A commit that is not durable yet does not say in which space it is.
+        let concerns =
+            |spaces: &Vec<_>| change.spaces.is_empty() || change.spaces.iter().any(|(space, _)| spaces.contains(space));
+        let in_spaces = self.query.spaces.as_ref().is_none_or(concerns);
         let hears = !planted!(ChangeMissed) || change.collections.len() == 1;
         in_spaces && hears && change.collections.contains(&self.query.collection)
     }
@@ -202,5 +201,7 @@ mod tests {
         assert!(!all.affected_by(&change(2, Plane::Data, "others")));
         assert!(one.affected_by(&change(1, Plane::Data, COLLECTION)));
         assert!(!one.affected_by(&change(2, Plane::Data, COLLECTION)));
+        let buffered = Change { spaces: vec![], ..change(1, Plane::Data, COLLECTION) };
+        assert!(one.affected_by(&buffered) && all.affected_by(&buffered), "it says no space");
     }
 }
