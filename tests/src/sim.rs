@@ -15,7 +15,7 @@ mod follow;
 mod hardware;
 mod hostile;
 mod ledger;
-mod model;
+pub mod model;
 mod naive;
 mod news;
 mod prove;

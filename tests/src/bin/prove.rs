@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use tidewater_tests::crash::{faults, points, rot};
-use tidewater_tests::{fuzz, siege};
+use tidewater_tests::{fuzz, siege, story};
 
 #[global_allocator]
 static METER: fuzz::Meter = fuzz::Meter;
@@ -42,6 +42,18 @@ enum Harness {
         points: usize,
         /// The seed of the first workload.
         #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Tells random stories of an embedded database through its public API, and holds them to plain maps.
+    Model {
+        /// How many stories.
+        #[arg(long, default_value_t = 2_000)]
+        stories: u64,
+        /// Steps of each.
+        #[arg(long, default_value_t = 100)]
+        steps: usize,
+        /// The seed of the first.
+        #[arg(long, default_value_t = 0)]
         seed: u64,
     },
     /// Lets many hostile peers loose on a real `tide serve` at once, while two honest devices sync.
@@ -86,6 +98,16 @@ fn main() -> ExitCode {
             println!("{:?}", faults::faults(faults::Plan { seed, points }));
             true
         }
+        Harness::Model { stories, steps, seed } => match story::tell_all(seed..seed.saturating_add(stories), steps) {
+            Ok(reached) => {
+                println!("{reached:?}");
+                true
+            }
+            Err((seed, wrong)) => {
+                println!("seed {seed}\n{wrong}");
+                false
+            }
+        },
         Harness::Siege { peers, messages, most_mib, seed } => {
             let outcome = siege::besiege(siege::Plan { peers, messages, seed });
             println!("{outcome:?}");

@@ -11,13 +11,13 @@ use crate::edits::{Action, Write};
 type Name = (SpaceId, &'static str, &'static str);
 
 /// What a device must read.
-#[derive(Debug, Default)]
-pub(super) struct Model {
+#[derive(Debug, Clone, Default)]
+pub struct Model {
     documents: BTreeMap<Name, Known>,
 }
 
 /// What is known of one document.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     live: Option<Fields>,
     /// What it held when it was deleted, and which of its fields were not clear then.
@@ -28,12 +28,15 @@ struct Known {
 
 impl Model {
     /// Others wrote to a space.
-    pub(super) fn forget(&mut self, space: &SpaceId) {
+    pub fn forget(&mut self, space: &SpaceId) {
         self.documents.retain(|(of, _, _), _| of != space);
     }
 
     /// Compares with what was read, and learns it where nothing is known.
-    pub(super) fn check(
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check(
         &mut self,
         space: SpaceId,
         collection: &'static str,
@@ -57,8 +60,20 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a write must be refused for whether its document is there; `None` where that is not known.
+    #[must_use]
+    pub fn must_refuse(&self, space: SpaceId, write: &Write) -> Option<bool> {
+        let known = self.documents.get(&(space, write.collection, write.id))?;
+        Some(match write.action {
+            Action::Insert(_) => known.live.is_some(),
+            Action::Update(_) => known.live.is_none(),
+            Action::Restore => known.live.is_some() || known.deleted.is_none(),
+            Action::Upsert(_) | Action::Delete => false,
+        })
+    }
+
     /// What is known of the documents after a write that was taken.
-    pub(super) fn write(&mut self, space: SpaceId, write: &Write) {
+    pub fn write(&mut self, space: SpaceId, write: &Write) {
         let name = (space, write.collection, write.id);
         let Some(known) = self.documents.get_mut(&name) else { return };
         match (&write.action, &mut known.live) {

@@ -10,6 +10,7 @@ mod crash;
 mod fuzz;
 mod kill;
 mod memory;
+mod model;
 mod refusals;
 mod sealed;
 mod serve;

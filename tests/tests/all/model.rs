@@ -1,0 +1,27 @@
+//! Random stories of an embedded database through its public API, held to plain maps. `TIDEWATER_SEED=n` tells one alone,
+//! `TIDEWATER_SEEDS=n` so many; `prove model` more. A story that goes wrong is shortened and told.
+
+use tidewater_tests::story::tell_all;
+
+/// Stories, when the environment doesn't say.
+const STORIES: u64 = 2_000;
+/// Steps of one.
+const STEPS: usize = 100;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+#[test]
+fn an_embedded_database_does_what_plain_maps_do() {
+    let seeds = match number("TIDEWATER_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TIDEWATER_SEEDS").unwrap_or(STORIES),
+    };
+    let reached =
+        tell_all(seeds.clone(), STEPS).unwrap_or_else(|(seed, wrong)| panic!("TIDEWATER_SEED={seed}\n{wrong}"));
+    println!("{reached:?}");
+    if seeds.end - seeds.start >= STORIES {
+        assert_eq!(reached.len(), 12, "every kind of step was taken: {reached:?}");
+    }
+}
