@@ -18,6 +18,7 @@ mod log_reading;
 mod names;
 pub mod options;
 mod overlay;
+pub mod pages;
 mod receive;
 mod records;
 mod rich_cells;
@@ -44,6 +45,7 @@ pub use collection::Collection;
 pub use error::{OpenError, ReadError, ReceiveError, TransactionError, WriteError};
 pub use log_access::{ControlCommit, LogBatch, LoggedEntry, ReceiveOutcome, SignedHead};
 pub use options::{Durability, Location, Options, SignerSource};
+pub use pages::Pages;
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
 pub use voids::{VoidCommit, VoidReason};
@@ -337,7 +339,7 @@ impl Store {
         digest::digest(&self.inner.published(), &self.inner.cells, space)
     }
 
-    /// Checks everything: every record's check, every root and head, and documents and indexes against a rebuild from the logs.
+    /// Checks everything: every page that is in use, every record's check, every root and head, and documents and indexes against a rebuild from the logs.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
         verify::verify(&self.inner, progress)
     }

@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 impl From<&ReadError> for Fault {
     fn from(error: &ReadError) -> Self {
         match error {
-            ReadError::Damaged { .. } => Self::Damaged,
+            ReadError::Damaged { .. } | ReadError::DamagedPage { .. } => Self::Damaged,
             ReadError::UnknownSpace { .. } => Self::NotFound,
             ReadError::Ambiguous { .. } => Self::Ambiguous,
             ReadError::FieldUnavailable { .. } => Self::Unavailable,

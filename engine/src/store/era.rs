@@ -9,7 +9,7 @@ use super::group::WriterSide;
 use super::lease::{Failure, Lease, Lessee};
 use super::spaces::HOME_KEY;
 use super::state::State;
-use super::tables::{ReadTables, Tables, storage};
+use super::tables::{ReadTables, Tables, failed, storage};
 use super::{Change, Inner, Published, ReadError, schemas, state};
 use crate::contain::contain;
 use crate::id::SpaceId;
@@ -53,7 +53,7 @@ impl Era {
     /// Opens the storage anew.
     fn open(inner: &Inner) -> Result<Self, ReadError> {
         let lease = inner.storage.lease();
-        Ok(Self::new(open_redb(&lease, inner.cache_bytes).map_err(storage)?, lease))
+        Ok(Self::new(open_redb(&lease, inner.cache_bytes).map_err(failed)?, lease))
     }
 
     pub fn redb(&self) -> &redb::Database {
@@ -94,7 +94,7 @@ impl Era {
 
     /// The tables as last committed.
     pub fn tables(&self) -> Result<Arc<ReadTables>, ReadError> {
-        let read = self.redb().begin_read().map_err(storage)?;
+        let read = self.redb().begin_read().map_err(failed)?;
         ReadTables::open(&read, self.lessee()).map(Arc::new)
     }
 }

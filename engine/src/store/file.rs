@@ -1,30 +1,24 @@
 //! Opening: what kind of file it is, who holds it, which incarnation of the device it is.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
 
-use redb::{DatabaseError, ReadableDatabase};
+use redb::{DatabaseError, ReadableDatabase, StorageBackend, TableError};
 
 use super::era::{Era, open_redb};
 use super::group::WriterSide;
-use super::lease::{Lease, Storage};
+use super::lease::{Failure, Lease, Storage};
 use super::options::{Location, Options};
-use super::tables::{ReadTables, WriteTables, name};
+use super::pages::{DamagedPage, FORMAT_VERSION, Kind, Pages, kind};
+use super::tables::{WriteTables, failed, name};
 use super::{Inner, OpenError, ReadError, Store};
 use crate::contain::contain;
 use crate::id::{DatabaseId, Incarnation, WriterId};
 
-/// The version of the file format that this software writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 2;
-
-/// The first bytes of every redb file.
-const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
-
-const FORMAT_KEY: &[u8] = b"format";
 const DATABASE_KEY: &[u8] = b"database";
 const NONCE_KEY: &[u8] = b"nonce";
 const INCARNATION_KEY: &[u8] = b"incarnation";
@@ -34,7 +28,7 @@ const DEVICE_RECORD: &[u8] = b"device";
 const NONCE_BYTES: usize = 16;
 
 pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenError> {
-    let (backend, place): (Box<dyn redb::StorageBackend>, _) = match location {
+    let (backend, place): (Box<dyn StorageBackend>, _) = match location {
         Location::Memory => (Box::new(redb::backends::InMemoryBackend::new()), Place::of("memory")),
         Location::Backend(backend) => (backend, Place::of("the storage")),
         Location::File(path) => {
@@ -46,10 +40,22 @@ pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenEr
             (Box::new(NamedFile { backend, file: watched }), place)
         }
     };
-    let length = backend.len().map_err(|error| place.io(error))?;
-    let storage = Storage::new(backend);
-    if length > 0 {
-        look(&storage, &place, &options)?;
+    let kind = kind(&*backend).map_err(|error| place.io(error))?;
+    match kind {
+        Kind::Database(FORMAT_VERSION) => {}
+        Kind::Database(found) => return Err(place.unsupported(found)),
+        // What a crash during creation leaves; without `create` it is somebody else's.
+        Kind::Empty if options.create => {}
+        Kind::Empty => return Err(place.foreign("an empty file")),
+        Kind::Damaged => return Err(place.damaged(DamagedPage { page: 0 })),
+        Kind::Redb => return Err(earlier(backend, &place, &options)),
+        Kind::Other => return Err(place.foreign("it starts like another kind of file")),
+    }
+    let storage = Storage::new(Box::new(Pages::new(backend)));
+    if kind != Kind::Empty {
+        // What redb can't open stays as it is: opening it would change it.
+        let lease = storage.look();
+        drop(Era::new(open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?, lease));
     }
     let lease = storage.lease();
     let redb = open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?;
@@ -95,6 +101,7 @@ impl Place {
     fn unreadable(&self, lease: &Lease, why: impl std::fmt::Display) -> OpenError {
         match lease.lessee().failure() {
             None => self.damaged(why),
+            Some(Failure { damaged: Some(page), .. }) => self.damaged(page),
             Some(failure) => {
                 let kind = if failure.full { ErrorKind::StorageFull } else { ErrorKind::Other };
                 self.io(std::io::Error::new(kind, failure.why))
@@ -115,40 +122,32 @@ impl Place {
     }
 }
 
-/// Refuses what is not a database, or one of another format version, without a change to it: opening it would be one.
-fn look(storage: &Arc<Storage>, place: &Place, options: &Options) -> Result<(), OpenError> {
-    let lease = storage.look().map_err(|error| place.io(error))?;
-    let redb = open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?;
+/// The error for a plain redb file: format version 2 and before were that. It is looked at without a change to it.
+fn earlier(backend: Box<dyn StorageBackend>, place: &Place, options: &Options) -> OpenError {
+    let lease = Storage::new(backend).look();
+    let redb = match open_redb(&lease, options.cache_bytes) {
+        Ok(redb) => redb,
+        Err(error) => return place.refused(&lease, error),
+    };
     let era = Era::new(redb, lease.clone());
-    contain(|| match version(&era).map_err(|error| place.unreadable(&lease, error))? {
-        Version::None if options.create => Ok(()),
-        Version::None => Err(place.foreign("it has no format version")),
-        Version::Foreign => Err(place.foreign("a redb file of another program")),
-        Version::Of(FORMAT_VERSION) => Ok(()),
-        Version::Of(found) => Err(place.unsupported(found)),
-    })
-    .unwrap_or_else(|said| Err(place.unreadable(&lease, said)))
-}
-
-/// What a redb file is.
-enum Version {
-    /// Nothing yet.
-    None,
-    Foreign,
-    Of(u32),
-}
-
-fn version(era: &Era) -> Result<Version, ReadError> {
-    let transaction = era.redb().begin_read().map_err(super::tables::storage)?;
-    match is_ours(&transaction)? {
-        None => return Ok(Version::None),
-        Some(false) => return Ok(Version::Foreign),
-        Some(true) => {}
+    match contain(|| earlier_version(&era)) {
+        Ok(Ok(Some(found))) => place.unsupported(found),
+        Ok(Ok(None)) => place.foreign("a redb file of another program"),
+        Ok(Err(error)) => place.unreadable(&lease, error),
+        Err(said) => place.unreadable(&lease, said),
     }
-    let tables = ReadTables::open(&transaction, era.lessee())?;
-    let Some(row) = tables.meta.get(FORMAT_KEY)? else { return Ok(Version::None) };
-    let version = row[..].try_into().map_err(|_| tables.meta.damaged(FORMAT_KEY))?;
-    Ok(Version::Of(u32::from_be_bytes(version)))
+}
+
+/// The format version that a plain redb file says it has.
+fn earlier_version(era: &Era) -> Result<Option<u32>, ReadError> {
+    let transaction = era.redb().begin_read().map_err(failed)?;
+    let rows = match transaction.open_table(name::meta.definition) {
+        Ok(rows) => rows,
+        Err(TableError::Storage(error)) => return Err(failed(error)),
+        Err(_) => return Ok(None),
+    };
+    let version = rows.get(&b"format"[..]).map_err(failed)?;
+    Ok(version.and_then(|version| version.value().first_chunk().map(|bytes| u32::from_be_bytes(*bytes))))
 }
 
 fn open_file(path: &Path, shown: &str, options: &Options) -> Result<File, OpenError> {
@@ -170,25 +169,7 @@ fn open_file(path: &Path, shown: &str, options: &Options) -> Result<File, OpenEr
     open.read(true).write(true).create(options.create).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-    let mut file = open.open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    if length == 0 {
-        // An empty file is what a crash during creation leaves; without `create` it is somebody else's.
-        return if options.create {
-            Ok(file)
-        } else {
-            Err(OpenError::Foreign { path: shown.to_owned(), why: "an empty file".to_owned() })
-        };
-    }
-    let mut magic = vec![0; REDB_MAGIC.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-    file.read_exact(&mut magic).map_err(io)?;
-    if magic != REDB_MAGIC {
-        return Err(OpenError::Foreign {
-            path: shown.to_owned(),
-            why: "it starts like another kind of file".to_owned(),
-        });
-    }
-    Ok(file)
+    open.open(path).map_err(io)
 }
 
 /// Who else has the file open, as far as the system tells.
@@ -258,8 +239,10 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
             options.host.fill_random(&mut bytes);
             bytes
         };
-        if stored(&tables, FORMAT_KEY)?.is_none() {
-            tables.meta.insert(FORMAT_KEY, &FORMAT_VERSION.to_be_bytes()).map_err(damaged)?;
+        if stored(&tables, DATABASE_KEY)?.is_none() {
+            if !options.create {
+                return Err(place.foreign("its creation was not finished"));
+            }
             tables.meta.insert(DATABASE_KEY, &random(DatabaseId::BYTES)).map_err(damaged)?;
         }
         let id = stored(&tables, DATABASE_KEY)?.and_then(|id| id.try_into().ok());
@@ -317,13 +300,6 @@ pub(super) fn retire(tables: &mut WriteTables<'_>) -> Result<(), ReadError> {
     tables.meta.remove(NONCE_KEY)
 }
 
-/// A file with tables but without ours belongs to somebody else. `None`: there are no tables.
-fn is_ours(transaction: &redb::ReadTransaction) -> Result<Option<bool>, ReadError> {
-    use redb::TableHandle;
-    let mut names = transaction.list_tables().map_err(super::tables::storage)?.peekable();
-    Ok(names.peek().is_some().then(|| names.any(|table| table.name() == name::meta.name)))
-}
-
 /// The nonce outside the file, keyed by database id and file identity.
 struct Mirror(PathBuf);
 
@@ -375,7 +351,7 @@ impl NamedFile {
     }
 }
 
-impl redb::StorageBackend for NamedFile {
+impl StorageBackend for NamedFile {
     fn len(&self) -> std::io::Result<u64> {
         self.backend.len()
     }

@@ -11,8 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::era::Era;
 use super::lease::{Failure, Lessee};
+use super::pages::DamagedPage;
 use super::state::{self, LogState, SpaceState, State};
-use super::tables::{ReadTables, WriteTables, storage};
+use super::tables::{ReadTables, WriteTables, failed, storage};
 use super::{Change, Inner, Published, ReadError, WriteError};
 use crate::contain::contain;
 use crate::id::{SpaceId, WriterId};
@@ -103,10 +104,12 @@ struct Settlement {
 
 impl From<Failure> for WriteError {
     fn from(failure: Failure) -> Self {
-        if failure.full && failure.is_certain {
-            Self::Full { why: failure.why }
-        } else {
-            Self::Storage { why: failure.why }
+        match failure {
+            Failure { full: true, is_certain: true, why, .. } => Self::Full { why },
+            Failure { damaged: Some(page), is_certain: true, .. } => {
+                Self::Read(ReadError::DamagedPage { page: page.page })
+            }
+            Failure { why, .. } => Self::Storage { why },
         }
     }
 }
@@ -207,7 +210,7 @@ impl Inner {
         let full = group.writes >= GROUP_WRITES_MAX || group.bytes >= GROUP_BYTES_MAX;
         if dirty && !succeeded {
             let why = "another write of the same group failed while it was being stored".to_owned();
-            self.abandon(group, Failure { why, full: false, is_certain: true });
+            self.abandon(group, Failure { why, full: false, damaged: None, is_certain: true });
         } else if !full && self.others_come(turn.side.last_writes.saturating_sub(group.writes)) {
             turn.side.group = Some(group);
         } else if group.writes > 0 {
@@ -306,7 +309,7 @@ impl Inner {
         let renewed = self.renew(side).map_err(|failure| (Failure { is_certain, ..failure }, None))?;
         if std::mem::take(&mut side.owes_error) {
             let why = "the storage failed, and commits that were only buffered are gone".to_owned();
-            return Err((Failure { why, full: false, is_certain }, renewed));
+            return Err((Failure { why, full: false, damaged: None, is_certain }, renewed));
         }
         match self.begin_group(side) {
             Ok(group) => Ok((group, renewed)),
@@ -319,7 +322,7 @@ impl Inner {
         lessee.begin();
         let mut transaction = side.era.redb().begin_write().map_err(|error| {
             lessee.lose();
-            Failure { is_certain: true, ..Failure::from(&storage(error)) }
+            Failure { is_certain: true, ..Failure::from(&failed(error)) }
         })?;
         // One-phase commit is not safe when others choose the data that is stored.
         transaction.set_two_phase_commit(!planted!(SecondPhaseSkipped));
@@ -353,11 +356,11 @@ impl Inner {
             }
             self.sign_heads(&transaction, &lessee, &mut state, &changed)?;
             if !durable || planted!(AcknowledgedEarly) {
-                transaction.set_durability(redb::Durability::None).map_err(storage)?;
+                transaction.set_durability(redb::Durability::None).map_err(failed)?;
             }
             transaction.commit().map_err(|error| {
                 lessee.lose();
-                storage(error)
+                failed(error)
             })?;
             side.era.tables()
         }));
@@ -371,7 +374,7 @@ impl Inner {
             (Ok(Err(error)), None) => Failure::from(&error),
             (Err(_), None) => {
                 lessee.lose();
-                Failure { why: "the storage panicked".to_owned(), full: false, is_certain: false }
+                Failure { why: "the storage panicked".to_owned(), full: false, damaged: None, is_certain: false }
             }
         };
         let failure = Failure { is_certain: failure.is_certain || is_doomed, ..failure };
@@ -497,7 +500,8 @@ pub(crate) fn sign_head(
 
 impl From<&ReadError> for Failure {
     fn from(error: &ReadError) -> Self {
-        Self { why: error.to_string(), full: false, is_certain: false }
+        let damaged = if let ReadError::DamagedPage { page } = error { Some(DamagedPage { page: *page }) } else { None };
+        Self { why: error.to_string(), full: false, damaged, is_certain: false }
     }
 }
 

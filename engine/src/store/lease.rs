@@ -14,9 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use redb::{BackendError, StorageBackend};
 
 use super::group::lock;
+use super::pages::{DamagedPage, PAGE_BYTES};
 
-/// The unit of what is kept in memory, in bytes.
-const BLOCK_BYTES: usize = 4096;
 /// A detached lease that would keep more than this fails its readers instead, in bytes.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
@@ -48,6 +47,8 @@ pub(crate) struct Lease {
 pub(crate) struct Lessee {
     /// `None`: attached.
     kept: RwLock<Option<Kept>>,
+    /// It is detached by its first call: not before, since redb locks the storage first.
+    only_looks: bool,
     failure: Mutex<Option<Failure>>,
     lost: AtomicBool,
     choice: Mutex<Choice>,
@@ -65,10 +66,18 @@ struct Choice {
 /// The view of a detached lease.
 #[derive(Debug)]
 struct Kept {
-    blocks: BTreeMap<u64, Box<[u8]>>,
+    blocks: BTreeMap<u64, Block>,
     length: u64,
     /// It would have had to keep too much.
     is_over: bool,
+}
+
+/// A page that is kept.
+#[derive(Debug)]
+enum Block {
+    Bytes(Box<[u8]>),
+    /// It was damaged before it was overwritten.
+    Damaged(DamagedPage),
 }
 
 /// A failure of the storage, as callers are told of it.
@@ -77,6 +86,8 @@ pub(crate) struct Failure {
     pub why: String,
     /// There is no room.
     pub full: bool,
+    /// A page of the storage is damaged; it did what it was told otherwise.
+    pub damaged: Option<DamagedPage>,
     /// For certain nothing of the running commit is stored.
     pub is_certain: bool,
 }
@@ -84,7 +95,7 @@ pub(crate) struct Failure {
 impl Failure {
     fn new(error: &io::Error, is_certain: bool) -> Self {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        Self { why: error.to_string(), full, is_certain }
+        Self { why: error.to_string(), full, damaged: DamagedPage::of(error), is_certain }
     }
 }
 
@@ -101,19 +112,21 @@ impl Storage {
 
     /// The next lease. The one before must be detached.
     pub fn lease(self: &Arc<Self>) -> Lease {
-        let lessee = Arc::new(Lessee::default());
+        self.lease_to(Lessee::default())
+    }
+
+    /// A lease that never changes the storage.
+    pub fn look(self: &Arc<Self>) -> Lease {
+        self.lease_to(Lessee { only_looks: true, ..Lessee::default() })
+    }
+
+    fn lease_to(self: &Arc<Self>, lessee: Lessee) -> Lease {
+        let lessee = Arc::new(lessee);
         let mut leases = lock(&self.leases);
         leases.retain(|lessee| lessee.strong_count() > 0);
         leases.push(Arc::downgrade(&lessee));
         drop(leases);
         Lease { storage: self.clone(), lessee }
-    }
-
-    /// A lease that never changes the storage.
-    pub fn look(self: &Arc<Self>) -> io::Result<Lease> {
-        let lease = self.lease();
-        lease.detach()?;
-        Ok(lease)
     }
 
     /// There will be no further lease.
@@ -213,6 +226,10 @@ impl Lease {
         Ok(())
     }
 
+    fn begin(&self) -> io::Result<()> {
+        if self.lessee.only_looks { self.detach() } else { Ok(()) }
+    }
+
     /// Detaches, whatever that takes, since a call failed.
     fn fail(&self, error: &io::Error) -> RwLockWriteGuard<'_, Option<Kept>> {
         self.lessee.note(error);
@@ -242,35 +259,44 @@ impl Kept {
         if self.is_over || offset >= end {
             return Ok(());
         }
-        for block in offset / BLOCK_BYTES as u64..end.div_ceil(BLOCK_BYTES as u64) {
-            self.block(backend, block)?;
+        for block in offset / PAGE_BYTES as u64..end.div_ceil(PAGE_BYTES as u64) {
+            if self.blocks.contains_key(&block) || !self.has_room() {
+                continue;
+            }
+            let mut bytes = vec![0; PAGE_BYTES];
+            let read = read_stored(backend, block * PAGE_BYTES as u64, &mut bytes);
+            let kept = match read.as_ref().map_err(DamagedPage::of) {
+                Ok(()) => Block::Bytes(bytes.into()),
+                Err(Some(damaged)) => Block::Damaged(damaged),
+                Err(None) => return read,
+            };
+            self.blocks.insert(block, kept);
         }
         Ok(())
     }
 
-    /// A block to write to.
-    fn block(&mut self, backend: &dyn StorageBackend, block: u64) -> io::Result<Option<&mut [u8]>> {
-        if !self.blocks.contains_key(&block) {
-            if self.blocks.len() >= KEPT_BYTES_MAX / BLOCK_BYTES {
-                self.give_up();
-            }
-            if self.is_over {
-                return Ok(None);
-            }
-            let mut bytes = vec![0; BLOCK_BYTES];
-            read_stored(backend, block * BLOCK_BYTES as u64, &mut bytes)?;
-            self.blocks.insert(block, bytes.into());
+    /// Whether one more block may be kept. If not, it is over.
+    fn has_room(&mut self) -> bool {
+        if self.blocks.len() >= KEPT_BYTES_MAX / PAGE_BYTES {
+            self.give_up();
         }
-        Ok(self.blocks.get_mut(&block).map(|bytes| &mut **bytes))
+        !self.is_over
     }
 
     fn write(&mut self, backend: &dyn StorageBackend, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut at = 0;
         while at < data.len() {
             let (block, within) = place(offset + at as u64);
-            let length = (BLOCK_BYTES - within).min(data.len() - at);
-            let Some(bytes) = self.block(backend, block)? else { return Err(too_much()) };
+            let length = (PAGE_BYTES - within).min(data.len() - at);
+            let mut bytes = vec![0; PAGE_BYTES];
+            if length < PAGE_BYTES {
+                self.read(backend, block * PAGE_BYTES as u64, &mut bytes)?;
+            }
             bytes[within..within + length].copy_from_slice(&data[at..at + length]);
+            if !self.blocks.contains_key(&block) && !self.has_room() {
+                return Err(too_much());
+            }
+            self.blocks.insert(block, Block::Bytes(bytes.into()));
             at += length;
         }
         Ok(())
@@ -283,13 +309,15 @@ impl Kept {
         if offset.saturating_add(out.len() as u64) > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        read_stored(backend, offset, out)?;
         let mut at = 0;
         while at < out.len() {
             let (block, within) = place(offset + at as u64);
-            let length = (BLOCK_BYTES - within).min(out.len() - at);
-            if let Some(bytes) = self.blocks.get(&block) {
-                out[at..at + length].copy_from_slice(&bytes[within..within + length]);
+            let length = (PAGE_BYTES - within).min(out.len() - at);
+            let now = &mut out[at..at + length];
+            match self.blocks.get(&block) {
+                Some(Block::Bytes(bytes)) => now.copy_from_slice(&bytes[within..within + length]),
+                Some(Block::Damaged(damaged)) => return Err((*damaged).into()),
+                None => read_stored(backend, offset + at as u64, now)?,
             }
             at += length;
         }
@@ -298,7 +326,7 @@ impl Kept {
 }
 
 fn place(offset: u64) -> (u64, usize) {
-    (offset / BLOCK_BYTES as u64, (offset % BLOCK_BYTES as u64) as usize)
+    (offset / PAGE_BYTES as u64, (offset % PAGE_BYTES as u64) as usize)
 }
 
 /// What is stored; zeros beyond its end.
@@ -315,25 +343,26 @@ fn too_much() -> io::Error {
 
 impl StorageBackend for Lease {
     fn len(&self) -> io::Result<u64> {
-        match &*self.lessee.read() {
+        let length = self.begin().and_then(|()| match &*self.lessee.read() {
             None => self.storage.backend.len(),
             Some(kept) => Ok(kept.length),
-        }
-        .inspect_err(|error| self.lose(error))
+        });
+        length.inspect_err(|error| self.lose(error))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if self.lessee.is_lost() {
             return Err(io::Error::other("the storage failed; take a new snapshot"));
         }
-        match &*self.lessee.read() {
+        let read = self.begin().and_then(|()| match &*self.lessee.read() {
             None => self.storage.backend.read(offset, out),
             Some(kept) => kept.read(&*self.storage.backend, offset, out),
-        }
-        .inspect_err(|error| self.lose(error))
+        });
+        read.inspect_err(|error| self.lose(error))
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        self.begin()?;
         let done = self.attached(|backend| {
             let now = backend.len()?;
             self.storage.keep(&self.lessee, length, now.saturating_sub(length));
@@ -354,6 +383,7 @@ impl StorageBackend for Lease {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.begin()?;
         if planted!(SyncSkipped) && lock(&self.lessee.choice).is_made {
             return Ok(());
         }
@@ -364,6 +394,7 @@ impl StorageBackend for Lease {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.begin()?;
         if offset == 0 {
             self.lessee.choose(data.get(CHOICE_OFFSET).copied());
         }

@@ -1,7 +1,6 @@
 //! The tables of a database file. `docs/spec/file.md` lists their keys and values.
 //!
-//! Every value ends in a check over table, key and value, verified on each read, because redb verifies nothing when it
-//! reads.
+//! Every value ends in a check over table, key and value, verified on each read.
 
 use std::cell::OnceCell;
 use std::ops::Bound;
@@ -11,6 +10,7 @@ use redb::{CursorError, ReadableTable, StorageError, TableDefinition};
 
 use super::ReadError;
 use super::lease::Lessee;
+use super::pages::DamagedPage;
 use crate::contain::contain;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -283,13 +283,20 @@ pub(crate) fn damaged(table: &'static str, key: &[u8]) -> ReadError {
     ReadError::Damaged { table, key: key.iter().take(64).map(|byte| format!("{byte:02x}")).collect() }
 }
 
-/// Any failure of redb, as a read error.
+/// Any failure of the storage, as a read error.
 pub(crate) fn storage(error: impl std::fmt::Display) -> ReadError {
     ReadError::Storage { why: error.to_string() }
 }
 
+/// A failure of redb: the damaged page that it met, or whatever it says.
+pub(crate) fn failed(error: impl Into<redb::Error>) -> ReadError {
+    let error = error.into();
+    let page = if let redb::Error::Io(error) = &error { DamagedPage::of(error) } else { None };
+    page.map_or_else(|| storage(error), |damaged| ReadError::DamagedPage { page: damaged.page })
+}
+
 fn opened<T>(lessee: &Lessee, open: impl FnOnce() -> Result<T, redb::TableError>) -> Result<T, ReadError> {
-    contain(open).map_err(|said| lost(lessee, said))?.map_err(storage)
+    contain(open).map_err(|said| lost(lessee, said))?.map_err(failed)
 }
 
 fn lost(lessee: &Lessee, said: String) -> ReadError {
@@ -303,7 +310,7 @@ impl<R: Opens> Table<R> {
         match contain(question) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(StorageError::Corrupted(_))) => Err(self.damaged(key)),
-            Ok(Err(error)) => Err(storage(error)),
+            Ok(Err(error)) => Err(failed(error)),
             Err(_) => {
                 self.lessee.lose();
                 Err(self.damaged(key))
@@ -365,7 +372,7 @@ impl<'t> WriteTable<'t> {
         let length = value.len();
         let check = check(self.name, key, value);
         self.change(|rows| {
-            let mut room = rows.insert_reserve(key, length + CHECK_BYTES).map_err(storage)?;
+            let mut room = rows.insert_reserve(key, length + CHECK_BYTES).map_err(failed)?;
             let room = room.as_mut();
             room[..length].copy_from_slice(value);
             room[length..].copy_from_slice(&check);
@@ -395,35 +402,35 @@ impl<'t> WriteTable<'t> {
                 fill(at, &mut key, &mut value)?;
                 at += 1;
                 if lone == LONE_ROWS_MAX {
-                    rows.insert(&key[..], &value[..]).map_err(storage)?;
+                    rows.insert(&key[..], &value[..]).map_err(failed)?;
                     continue;
                 }
-                let mut gap = rows.lower_bound_mut(Bound::Included(&key[..])).map_err(storage)?;
-                gap.insert_before(&key[..], &value[..]).map_err(storage)?;
+                let mut gap = rows.lower_bound_mut(Bound::Included(&key[..])).map_err(failed)?;
+                gap.insert_before(&key[..], &value[..]).map_err(failed)?;
                 lone += 1;
                 while at < count {
                     fill(at, &mut key, &mut value)?;
                     match gap.insert_before(&key[..], &value[..]) {
                         Err(CursorError::UnorderedKey) => break,
-                        inserted => inserted.map_err(storage)?,
+                        inserted => inserted.map_err(failed)?,
                     }
                     (at, lone) = (at + 1, 0);
                 }
-                gap.close().map_err(storage)?;
+                gap.close().map_err(failed)?;
             }
             Ok(())
         })
     }
 
     pub fn remove(&mut self, key: &[u8]) -> Result<(), ReadError> {
-        self.change(|rows| rows.remove(key).map(drop).map_err(storage))
+        self.change(|rows| rows.remove(key).map(drop).map_err(failed))
     }
 
     /// Removes every row whose key starts with `prefix`.
     pub fn remove_prefixed(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
         let after = after_prefix(prefix);
         let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.change(|rows| rows.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(storage))
+        self.change(|rows| rows.retain_in::<&[u8], _>((Bound::Included(prefix), end), |_, _| false).map_err(failed))
     }
 }
 

@@ -90,6 +90,11 @@ impl Disk {
         self.with(|medium| medium.bytes.clone())
     }
 
+    /// Changes what it holds behind the back of whoever has it open.
+    pub fn change<T>(&self, work: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.with(|medium| work(&mut medium.bytes))
+    }
+
     /// How many calls are on the tape.
     #[must_use]
     pub fn calls(&self) -> usize {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 use tidewater_engine::log::Plane;
-use tidewater_engine::store::{Durability, Store};
+use tidewater_engine::store::{Durability, Pages, Store};
 use tidewater_engine::value::{Fields, Value};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -196,7 +196,8 @@ impl<'r> Trial<'r> {
 
 /// A hash over every record of every table.
 fn records(disk: &Disk) -> u64 {
-    let database = redb::Database::builder().create_with_backend(disk.clone()).expect("it was just closed");
+    let pages = Pages::new(Box::new(disk.clone()));
+    let database = redb::Database::builder().create_with_backend(pages).expect("it was just closed");
     let transaction = database.begin_read().expect("a read");
     let mut hash = Xxh3::new();
     let mut names: Vec<_> = transaction.list_tables().expect("tables").map(|table| table.name().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file. Every question that is answered is answered
+//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file, before it is opened or while it is open. Every question that is answered is answered
 //! as before, every other answer is an error with a type, and nothing panics.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::image::{Images, Loss};
 use super::workload::{Recording, record};
 use crate::random::Random;
 
-/// redb's unit, in bytes.
+/// The unit of a database file, in bytes.
 const PAGE: usize = 4096;
 
 /// How many images to try, on which database.
@@ -43,10 +43,10 @@ pub struct Tried {
     pub harmless: usize,
     /// Questions that were answered with an error.
     pub errors: usize,
+    /// Images that answered some of the questions, and others with an error.
+    pub partial: usize,
     /// Images with answers that are wrong and don't say so.
     pub silent: usize,
-    /// Of those, the ones that `verify` does not find either.
-    pub unseen: usize,
 }
 
 /// Damages a database in so many ways.
@@ -60,24 +60,57 @@ pub fn rot(plan: Plan) -> Tried {
     let store = recording.open(&Disk::of(recording.bytes.clone())).expect("a sound database opens");
     let questions = Questions::of(&store, &recording);
     drop(store);
-    let truth = questions.ask(&recording, &recording.bytes, "the sound database").expect("it opens");
+    let truth = questions.ask(&recording, &Disk::of(recording.bytes.clone()), "the sound database", &|| {});
+    let truth = truth.expect("it opens");
     assert!(truth.answers.iter().all(|(_, answer)| answer.is_ok()), "a sound database answers: {truth:?}");
-    let mut random = Random::new(plan.seed);
-    let mut tried = Tried { questions: truth.answers.len(), ..Tried::default() };
-    for number in 0..plan.images {
-        let mut image = recording.bytes.clone();
-        let what = damage(&mut image, &stale, &mut random);
-        let place = format!("seed {} steps {} image {number}: {what}", plan.seed, plan.steps);
-        tried.images += 1;
-        match questions.ask(&recording, &image, &place) {
-            None => tried.refused += 1,
-            Some(told) => tried.count(&truth, &told, &place),
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = &|first: usize| {
+        let mut tried = Tried::default();
+        for number in (first..plan.images).step_by(threads) {
+            let place = format!("seed {} steps {} image {number}", plan.seed, plan.steps);
+            let disk = Disk::of(recording.bytes.clone());
+            let rot = || {
+                let mut random = Random::new(plan.seed ^ (number as u64) << 32);
+                disk.change(|bytes| damage(bytes, &stale, &mut random))
+            };
+            tried.images += 1;
+            let told = if number % 2 == 0 {
+                let place = format!("{place}: {}", rot());
+                questions.ask(&recording, &disk, &place, &|| {}).map(|told| (told, place))
+            } else {
+                let what = std::cell::RefCell::default();
+                let told = questions.ask(&recording, &disk, &place, &|| *what.borrow_mut() = rot());
+                told.map(|told| (told, format!("{place}, open: {}", what.borrow())))
+            };
+            match told {
+                None => tried.refused += 1,
+                Some((told, place)) => tried.count(&truth, &told, &place),
+            }
         }
-    }
-    tried
+        tried
+    };
+    let tried = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads).map(|first| scope.spawn(move || part(first))).collect();
+        let tried = parts.into_iter().map(|part| part.join().expect("what fails says why above"));
+        tried.fold(Tried::default(), Tried::add)
+    });
+    Tried { questions: truth.answers.len(), ..tried }
 }
 
 impl Tried {
+    fn add(self, more: Self) -> Self {
+        Self {
+            images: self.images + more.images,
+            questions: self.questions,
+            refused: self.refused + more.refused,
+            found: self.found + more.found,
+            harmless: self.harmless + more.harmless,
+            errors: self.errors + more.errors,
+            partial: self.partial + more.partial,
+            silent: self.silent + more.silent,
+        }
+    }
+
     fn count(&mut self, truth: &Told, told: &Told, place: &str) {
         let errors = told.answers.iter().filter(|(_, answer)| answer.is_err()).count();
         let wrong: Vec<&str> = truth
@@ -88,12 +121,12 @@ impl Tried {
             .map(|((question, _), _)| question.as_str())
             .collect();
         self.errors += errors;
+        self.partial += usize::from((1..truth.answers.len()).contains(&errors));
         self.found += usize::from(!told.is_sound);
         assert!(errors == 0 || !told.is_sound, "{place}: a read fails and verify finds nothing");
         if !wrong.is_empty() {
             println!("{place}: wrong without saying so: {wrong:?}");
             self.silent += 1;
-            self.unseen += usize::from(told.is_sound);
         } else if errors == 0 && told.is_sound {
             self.harmless += 1;
         }
@@ -174,20 +207,21 @@ impl Questions {
         Self { documents, collections, filters }
     }
 
-    /// Opens an image and asks it. `None`: it was refused.
-    fn ask(&self, recording: &Recording, image: &[u8], place: &str) -> Option<Told> {
-        let disk = Disk::of(image.to_vec());
+    /// Opens a disk, lets something happen to it, and asks. `None`: it was refused.
+    fn ask(&self, recording: &Recording, disk: &Disk, place: &str, then: &dyn Fn()) -> Option<Told> {
         let asked = catch_unwind(AssertUnwindSafe(|| {
-            let store = match recording.open(&disk) {
+            // No cache: what is read is read from the disk.
+            let store = match recording.open_with(disk, 0) {
                 Ok(store) => store,
                 Err(OpenError::Damaged { .. } | OpenError::Foreign { .. } | OpenError::Newer { .. }) => return None,
                 Err(error) => panic!("{place}: a damaged file is refused with {error:?}"),
             };
+            then();
             let answers = self.answers(&store, recording);
             let is_sound = store.verify(&mut |_, _| {}).is_ok_and(|report| report.problems.is_empty());
             Some(Told { answers, is_sound })
         }));
-        asked.unwrap_or_else(|_| panic!("{place}: it panics"))
+        asked.unwrap_or_else(|_| panic!("{place}: it panics, or an answer of a wrong kind"))
     }
 
     fn answers(&self, store: &Store, recording: &Recording) -> Answers {

@@ -9,7 +9,7 @@ use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Plane, VersionVector};
 use tidewater_engine::schema::Schema;
 use tidewater_engine::space::{Cut, EffectiveTable, Rank, SecretKey};
-use tidewater_engine::store::{Durability, Location, OpenError, Store, TransactionError, WriteError};
+use tidewater_engine::store::{Durability, Location, OpenError, Options, Store, TransactionError, WriteError};
 use tidewater_engine::value::{Fields, Value};
 
 use super::disk::{Call, Disk};
@@ -112,6 +112,15 @@ impl Recording {
     /// As [`Store::open`].
     pub fn open(&self, disk: &Disk) -> Result<Store, OpenError> {
         open(&self.shared, disk, 7)
+    }
+
+    /// As [`Recording::open`], with so much of redb's cache, in bytes.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(&self, disk: &Disk, cache_bytes: usize) -> Result<Store, OpenError> {
+        let options = Options { cache_bytes, ..self.shared.options(0, Arc::new(SimulatedHost::new(7))) };
+        Store::open(Location::Backend(Box::new(disk.clone())), options)
     }
 }
 

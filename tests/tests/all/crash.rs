@@ -53,14 +53,11 @@ fn storage_may_fail_at_any_call_and_both_readers_and_writers_go_on() {
 }
 
 #[test]
-fn what_rots_is_an_error_or_found_by_verify_and_nothing_panics() {
-    const IMAGES: usize = 2_000;
-    /// Of so many images one may hide a record from a read without an error, since redb checks no page that it reads:
-    /// a stale or misplaced page looks sound. `verify` finds it.
-    const SILENT_ONE_IN: usize = 50;
+fn what_rots_is_never_read_and_nothing_panics() {
+    const IMAGES: usize = 10_000;
     let tried = rot(rot::Plan { seed: seed(), steps: 30, images: IMAGES });
     println!("{tried:?}");
     assert!(tried.images == IMAGES && tried.refused > 0 && tried.found > 0 && tried.errors > 0, "{tried:?}");
-    assert_eq!(tried.unseen, 0, "verify found nothing wrong with an image that answers wrongly: {tried:?}");
-    assert!(tried.silent * SILENT_ONE_IN <= IMAGES, "{tried:?}");
+    assert!(tried.partial > 0, "a page that rots takes everything with it: {tried:?}");
+    assert_eq!(tried.silent, 0, "an image answers wrongly without an error: {tried:?}");
 }

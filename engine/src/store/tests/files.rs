@@ -1,7 +1,5 @@
 //! Database files: reopening, copies, foreign and damaged files, locks.
 
-use std::sync::Arc;
-
 use super::world::{Replica, SPACE, TestHost, converge, device, options, table};
 use crate::log::Plane;
 use crate::space::Cut;
@@ -116,27 +114,34 @@ fn a_file_in_use_names_who_uses_it() {
 
 #[test]
 fn a_file_of_another_format_version_is_refused_untouched() {
-    use super::super::tables::{WriteTables, name};
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.tide");
-    drop(at(1, &path, folder.path()));
-    for version in [1u32, 99] {
-        let redb = redb::Database::open(&path).unwrap();
-        let transaction = redb.begin_write().unwrap();
-        let mut tables = WriteTables::new(&transaction, &Arc::default());
-        tables.meta.insert(b"format", &version.to_be_bytes()).unwrap();
-        drop(tables);
-        transaction.commit().unwrap();
-        drop(redb);
+    let newer = written(folder.path());
+    let mut bytes = std::fs::read(&newer).unwrap();
+    bytes[16..20].copy_from_slice(&99u32.to_le_bytes());
+    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
+    bytes[24..32].copy_from_slice(&hash.to_le_bytes());
+    std::fs::write(&newer, &bytes).unwrap();
+    // Up to version 2 a database was a plain redb file.
+    let older = folder.path().join("older.tide");
+    let redb = redb::Database::create(&older).unwrap();
+    let transaction = redb.begin_write().unwrap();
+    let mut meta = transaction.open_table(redb::TableDefinition::<&[u8], &[u8]>::new("meta")).unwrap();
+    meta.insert(&b"format"[..], &[0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8][..]).unwrap();
+    drop(meta);
+    transaction.commit().unwrap();
+    drop(redb);
+    for path in [newer, older] {
         let before = std::fs::read(&path).unwrap();
-        match refusal(&path, false) {
-            OpenError::Older { found: 1, .. } if version == 1 => {}
-            OpenError::Newer { found: 99, .. } if version == 99 => {}
-            other => panic!("{other:?}"),
+        for create in [false, true] {
+            let error = refusal(&path, create);
+            let is_right = matches!(
+                error,
+                OpenError::Newer { found: 99, supported: 3, .. } | OpenError::Older { found: 2, supported: 3, .. }
+            );
+            assert!(is_right, "{error:?}");
+            assert!(std::fs::read(&path).unwrap() == before);
         }
-        assert!(std::fs::read(&path).unwrap() == before);
     }
-    assert_eq!(name::meta.name, "meta");
 }
 
 /// A file with some documents, closed.
