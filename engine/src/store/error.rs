@@ -94,7 +94,9 @@ pub enum ReadError {
         key: String,
     },
     /// A page of the file is not what was written there. What does not lie on it stays readable and writable.
-    #[error("page {page} of the file is damaged; run `tide verify`, and restore a backup or join again from another device")]
+    #[error(
+        "page {page} of the file is damaged; run `tide verify`, and restore a backup or join again from another device"
+    )]
     DamagedPage {
         /// Which page, from 0: it starts at so many times 4096 bytes.
         page: u64,

@@ -500,7 +500,8 @@ pub(crate) fn sign_head(
 
 impl From<&ReadError> for Failure {
     fn from(error: &ReadError) -> Self {
-        let damaged = if let ReadError::DamagedPage { page } = error { Some(DamagedPage { page: *page }) } else { None };
+        let damaged =
+            if let ReadError::DamagedPage { page } = error { Some(DamagedPage { page: *page }) } else { None };
         Self { why: error.to_string(), full: false, damaged, is_certain: false }
     }
 }

@@ -17,8 +17,8 @@ use redb::{BackendError, StorageBackend};
 pub use self::first::FORMAT_VERSION;
 pub(crate) use self::first::{Kind, kind};
 use self::header::Header;
-pub(crate) use self::place::PAGE_BYTES;
 use self::place::GROUP_PAGES;
+pub(crate) use self::place::PAGE_BYTES;
 use self::sums::{Sums, UNWRITTEN, sum};
 use super::group::lock;
 
@@ -123,11 +123,8 @@ impl Pages {
         self.backend.read(place::offset(place::of_page(first)), out)?;
         for (page, bytes) in (first..).zip(out.chunks_exact(PAGE_BYTES)) {
             let expected = lock(&self.sums).get(&*self.backend, page)?;
-            let is_right = if expected == UNWRITTEN {
-                bytes.iter().all(|byte| *byte == 0)
-            } else {
-                sum(page, bytes) == expected
-            };
+            let is_right =
+                if expected == UNWRITTEN { bytes.iter().all(|byte| *byte == 0) } else { sum(page, bytes) == expected };
             if !is_right {
                 return Err(DamagedPage { page: place::of_page(page) }.into());
             }

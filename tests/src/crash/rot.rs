@@ -1,5 +1,5 @@
-//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file, before it is opened or while it is open. Every question that is answered is answered
-//! as before, every other answer is an error with a type, and nothing panics.
+//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file, before it is opened or while it is open.
+//! Every question that is answered is answered as before, every other answer is an error with a type, and nothing panics.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +8,7 @@ use tidewater_engine::id::{DocumentId, WriterId};
 use tidewater_engine::log::Plane;
 use tidewater_engine::query::{Filter, Query};
 use tidewater_engine::store::{OpenError, ReadError, Snapshot, Store};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::disk::Disk;
 use super::image::{Images, Loss};
@@ -63,6 +64,7 @@ pub fn rot(plan: Plan) -> Tried {
     let truth = questions.ask(&recording, &Disk::of(recording.bytes.clone()), "the sound database", &|| {});
     let truth = truth.expect("it opens");
     assert!(truth.answers.iter().all(|(_, answer)| answer.is_ok()), "a sound database answers: {truth:?}");
+    let (pages, stale) = (&written(&recording.bytes), &stale);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let part = &|first: usize| {
         let mut tried = Tried::default();
@@ -71,7 +73,7 @@ pub fn rot(plan: Plan) -> Tried {
             let disk = Disk::of(recording.bytes.clone());
             let rot = || {
                 let mut random = Random::new(plan.seed ^ (number as u64) << 32);
-                disk.change(|bytes| damage(bytes, &stale, &mut random))
+                disk.change(|bytes| damage(bytes, pages, stale, &mut random))
             };
             tried.images += 1;
             let told = if number % 2 == 0 {
@@ -142,11 +144,14 @@ fn half_way(recording: &Recording) -> Vec<u8> {
     images.image(Loss::Nothing, &mut Random::new(0))
 }
 
-/// Damages one page that is in use, or two.
-fn damage(image: &mut [u8], stale: &[u8], random: &mut Random) -> String {
-    let pages: Vec<usize> =
-        (0..image.len() / PAGE).filter(|page| image[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0)).collect();
-    let page = *random.pick(&pages);
+/// The pages that something was ever written to.
+fn written(image: &[u8]) -> Vec<usize> {
+    (0..image.len() / PAGE).filter(|page| image[page * PAGE..][..PAGE] != [0; PAGE]).collect()
+}
+
+/// Damages one of these pages, or two.
+fn damage(image: &mut [u8], pages: &[usize], stale: &[u8], random: &mut Random) -> String {
+    let page = *random.pick(pages);
     let start = page * PAGE;
     match random.below(5) {
         0 | 1 => {
@@ -159,7 +164,7 @@ fn damage(image: &mut [u8], stale: &[u8], random: &mut Random) -> String {
             format!("page {page} is zeroed")
         }
         3 => {
-            let other = *random.pick(&pages);
+            let other = *random.pick(pages);
             for at in 0..PAGE {
                 image.swap(start + at, other * PAGE + at);
             }
@@ -266,9 +271,13 @@ impl Questions {
 
 /// All entries of a log, batch by batch, as a session sends them.
 fn whole_log(store: &Store, recording: &Recording, plane: Plane, writer: &WriterId) -> Result<String, ReadError> {
-    let mut entries = Vec::new();
-    while let Some(batch) = store.read_log(&recording.shared.space, plane, writer, entries.len() as u64, usize::MAX)? {
-        entries.extend(batch.entries);
+    let (mut count, mut hash) = (0, Xxh3::new());
+    while let Some(batch) = store.read_log(&recording.shared.space, plane, writer, count, usize::MAX)? {
+        count += batch.entries.len() as u64;
+        batch.entries.iter().flat_map(|entry| [&entry.header, &entry.body]).for_each(|part| {
+            hash.update(&part.len().to_le_bytes());
+            hash.update(part);
+        });
     }
-    said(Ok(entries))
+    Ok(format!("{count} entries, {:x}", hash.digest()))
 }

@@ -1,6 +1,9 @@
 //! Target: a database file with changed bytes. It opens or is refused, and what is read of it is the truth or an error.
 
-use tidewater_engine::store::Location;
+use std::io;
+
+use redb::StorageBackend;
+use tidewater_engine::store::{Location, Pages};
 use tidewater_sync::Database;
 
 use super::people::{options, people};
@@ -18,23 +21,19 @@ pub(super) const TARGET: Target = Target {
     executions: 200,
 };
 
+/// In a place: its page gets the sum that belongs to it, as whoever may write to the file can give it.
+const WITH_SUM: u8 = 0x80;
+
 /// A few times: a place of three bytes, and what is done to the byte there. At the end maybe a new length.
 fn run(input: &[u8]) -> bool {
-    let mut bytes = people().ada.clone();
+    let disk = Disk::holding(people().ada.clone());
     let mut script = Script::new(input);
     while !script.is_over() {
-        let (high, low, change) = (usize::from(script.byte()), script.short(), script.byte());
-        let at = (high << 16 | low) % bytes.len().max(1);
-        match change {
-            0 => bytes.truncate(at),
-            change => {
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= change;
-                }
-            }
-        }
+        let (high, low, change) = (script.byte(), script.short(), script.byte());
+        let place = usize::from(high & !WITH_SUM) << 16 | low;
+        // What is damaged already stays so.
+        let _ = if high & WITH_SUM > 0 { change_page(&disk, place, change) } else { change_file(&disk, place, change) };
     }
-    let disk = Disk::holding(bytes);
     let Ok(database) = Database::open(Location::Backend(Box::new(disk)), options(61)) else { return false };
     if let Ok(Some(note)) = database.snapshot().and_then(|now| now.get(None, "notes", "by-ada")) {
         assert_eq!(note.fields["title"], "by-ada".into(), "what is read is the truth");
@@ -42,8 +41,34 @@ fn run(input: &[u8]) -> bool {
     read_everything(&database)
 }
 
+fn change_file(disk: &Disk, place: usize, change: u8) -> io::Result<()> {
+    let at = place as u64 % disk.len()?.max(1);
+    if change == 0 {
+        return disk.set_len(at);
+    }
+    let mut byte = [0];
+    disk.read(at, &mut byte)?;
+    disk.write(at, &[byte[0] ^ change])
+}
+
+/// The same to what redb takes for its file.
+fn change_page(disk: &Disk, place: usize, change: u8) -> io::Result<()> {
+    let pages = Pages::new(Box::new(disk.clone()));
+    let at = place as u64 % pages.len()?.max(1);
+    if change == 0 {
+        pages.set_len(at - at % 4096)?;
+    } else {
+        let mut byte = [0];
+        pages.read(at, &mut byte)?;
+        pages.write(at, &[byte[0] ^ change])?;
+    }
+    pages.sync_data()
+}
+
 fn seeds() -> Vec<Vec<u8>> {
-    let mut seeds = vec![Vec::new(), vec![0, 0, 9, 1], vec![0, 16, 0, 0]];
-    seeds.extend((1u8..16).map(|page| vec![0, page << 4, page.wrapping_mul(37), 1 << (page % 8)]));
+    let mut seeds = vec![Vec::new(), vec![0, 0, 9, 1], vec![0, 16, 0, 0], vec![WITH_SUM, 16, 0, 0]];
+    for with_sum in [0, WITH_SUM] {
+        seeds.extend((1u8..16).map(|page| vec![with_sum, page << 4, page.wrapping_mul(37), 1 << (page % 8)]));
+    }
     seeds
 }

@@ -78,7 +78,13 @@ pub(super) struct Header {
 impl Header {
     pub fn load(backend: &dyn StorageBackend) -> io::Result<Self> {
         if backend.len()? == 0 {
-            return Ok(Self { bytes: [0; HEADER_BYTES], record: None, is_listed: false, expected: None, is_blank: true });
+            return Ok(Self {
+                bytes: [0; HEADER_BYTES],
+                record: None,
+                is_listed: false,
+                expected: None,
+                is_blank: true,
+            });
         }
         let record = Record::load(backend)?;
         let bytes = load(backend)?;

@@ -173,7 +173,8 @@ impl Head {
     fn of(pages: &Pages) -> io::Result<Self> {
         let mut bytes = [0; 320];
         pages.read(0, &mut bytes)?;
-        let found = Self { chosen: bytes[9] & 1, slots: [bytes[64], bytes[192]], open: bytes[9] & 2 > 0, pages: bytes[28] };
+        let found =
+            Self { chosen: bytes[9] & 1, slots: [bytes[64], bytes[192]], open: bytes[9] & 2 > 0, pages: bytes[28] };
         assert_eq!(bytes[..], found.bytes(true));
         Ok(found)
     }
