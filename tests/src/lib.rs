@@ -23,6 +23,7 @@ pub mod sealed;
 pub mod shared_space;
 pub mod siege;
 pub mod sim;
+pub mod soak;
 pub mod story;
 
 /// The README, so that its example is compiled and run.

@@ -66,6 +66,14 @@ impl Namespace {
         }
     }
 
+    /// Pulls the cable out of this end, or plugs it in again.
+    ///
+    /// # Panics
+    /// When the system does not.
+    pub fn set_link(&self, up: bool) {
+        self.run("ip", &["link", "set", INTERFACE, if up { "up" } else { "down" }]);
+    }
+
     /// Puts an empty disk of that size at a folder, which is made.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::namespace::Namespace;
 
 /// A temporary folder with databases, where `tide` is run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Desk {
     folder: Arc<tempfile::TempDir>,
     /// What starts the program, when it is not started directly.
@@ -61,14 +61,16 @@ impl Ran {
 }
 
 impl Desk {
-    /// The program, as it was built beside this test.
+    /// The program, as it was built beside this one.
     ///
     /// # Panics
     /// When it was not.
     #[must_use]
     pub fn program() -> PathBuf {
-        let test = std::env::current_exe().expect("the path of this test");
-        let program = test.ancestors().nth(2).expect("target/PROFILE").join("tide");
+        let this = std::env::current_exe().expect("the path of this program");
+        // Tests are in a folder of their own.
+        let folder = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+        let program = folder.expect("target/PROFILE").join("tide");
         assert!(program.exists(), "{} is missing: cargo build -p tidewater-server", program.display());
         program
     }

@@ -1,11 +1,12 @@
 //! Long runs of the harnesses that the tests run a little of.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use tidewater_tests::crash::{faults, points, rot};
-use tidewater_tests::{fuzz, siege, story};
+use tidewater_tests::{fuzz, siege, soak, story};
 
 #[global_allocator]
 static METER: fuzz::Meter = fuzz::Meter;
@@ -43,6 +44,18 @@ enum Harness {
         /// The seed of the first workload.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Lets real devices write, sync, restart, die and come back for long, and plots what they take.
+    Soak {
+        /// How many records are written, written again or deleted.
+        #[arg(long, default_value_t = 100_000)]
+        operations: u64,
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where `soak.csv` and `soak.svg` are put.
+        #[arg(long, default_value = "target/soak")]
+        folder: PathBuf,
     },
     /// Tells random stories of an embedded database through its public API, and holds them to plain maps.
     Model {
@@ -97,6 +110,13 @@ fn main() -> ExitCode {
         Harness::Faults { points, seed } => {
             println!("{:?}", faults::faults(faults::Plan { seed, points }));
             true
+        }
+        Harness::Soak { operations, seed, folder } => {
+            let wrong =
+                soak::soak(&soak::Plan { operations, seed, folder: folder.clone() }).expect("the record is written");
+            wrong.iter().for_each(|wrong| println!("{wrong}"));
+            println!("{}", folder.join("soak.svg").display());
+            wrong.is_empty()
         }
         Harness::Model { stories, steps, seed } => match story::tell_all(seed..seed.saturating_add(stories), steps) {
             Ok(reached) => {
