@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{expect_none, root, tracked};
+use super::{Tracked, expect_none, root, tracked};
 
 /// Which crates of the workspace each may depend on: arrows point down only.
 const EDGES: &[(&str, &[&str])] = &[
@@ -178,6 +178,32 @@ fn nothing_but_the_tests_plants_faults() {
         found.extend(lines.map(|line| format!("{}: {line}", file.path)));
     }
     expect_none("manifests that turn deliberate faults on", &found);
+}
+
+#[test]
+fn every_planted_fault_is_planted_found_and_told_of() {
+    let files = tracked();
+    let text = |starts: &[&str]| -> String {
+        let within = files.iter().filter(|file| starts.iter().any(|start| file.path.starts_with(start)));
+        within.map(Tracked::text).collect::<Vec<_>>().join("\n")
+    };
+    let faults = text(&["engine/src/planted/fault.rs"]);
+    let (_, faults) = faults.split_once("pub enum Fault {").expect("the faults");
+    let (faults, _) = faults.split_once("\n}").expect("their end");
+    let faults: Vec<&str> = faults.lines().filter_map(|line| line.trim().strip_suffix(',')).collect();
+    let faults: Vec<&str> = faults.into_iter().filter(|line| !line.starts_with("//")).collect();
+    let places = [
+        ("is planted nowhere", text(&["engine/src", "sync/src"]), "planted!(", ")"),
+        ("has no test", text(&["tests/tests/planted"]), "Fault::", ","),
+        ("is not in docs/reliability.md", text(&["docs/reliability.md"]), "| `", "` |"),
+    ];
+    let mut found = Vec::new();
+    for (what, text, before, after) in &places {
+        let missing = faults.iter().filter(|fault| !text.contains(&format!("{before}{fault}{after}")));
+        found.extend(missing.map(|fault| format!("{fault} {what}")));
+    }
+    expect_none("faults that prove nothing", &found);
+    assert!(faults.len() >= 40, "there are {} faults", faults.len());
 }
 
 #[test]
