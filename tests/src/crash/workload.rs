@@ -13,7 +13,7 @@ use tidewater_engine::store::{Durability, Location, OpenError, Options, Store, T
 use tidewater_engine::value::{Fields, Value};
 
 use super::disk::{Call, Disk};
-use crate::edits::{SCHEMA, Write, is_refusal};
+use crate::edits::{Action, IDS, SCHEMA, Write, is_refusal};
 use crate::host::SimulatedHost;
 use crate::random::Random;
 use crate::shared_space::{SharedSpace, deliver};
@@ -34,6 +34,8 @@ pub struct Picture {
     /// What is held of the data logs.
     pub data: VersionVector,
     control: VersionVector,
+    /// Entries in all logs, those included that are not durable yet.
+    entries: u64,
     digest: Option<[u8; 32]>,
     home: Option<SpaceId>,
     locals: Vec<(String, Vec<u8>)>,
@@ -53,6 +55,11 @@ impl Picture {
         Self {
             data: vector(Plane::Data),
             control: vector(Plane::Control),
+            entries: if held {
+                store.snapshot().and_then(|now| now.report(space)).expect("a report").entries
+            } else {
+                0
+            },
             digest: held.then(|| store.digest(space).expect("a digest")),
             home: store.home(),
             locals: store.locals("").expect("local records"),
@@ -66,6 +73,7 @@ impl Picture {
         self.data.covers(&before.data)
             && after.data.covers(&self.data)
             && self.control == before.control
+            && (before.entries..=after.entries).contains(&self.entries)
             && (self.home, &self.locals, &self.table) == (before.home, &before.locals, &before.table)
     }
 }
@@ -236,8 +244,14 @@ impl Recorder {
         self.note("reopen", true, false);
     }
 
+    /// Half of the commits change something for certain; the others are refused as often as not.
     fn write(&mut self, durability: Durability, what: &'static str) {
-        let writes: Vec<Write> = (0..=self.random.below(3)).map(|_| Write::random(&mut self.random)).collect();
+        let writes: Vec<Write> = if self.random.one_in(2) {
+            let fields = Fields::from([("number".to_owned(), Value::Int(self.random.below(1_000) as i64))]);
+            vec![Write { collection: "free", id: *self.random.pick(&IDS), action: Action::Upsert(fields) }]
+        } else {
+            (0..=self.random.below(3)).map(|_| Write::random(&mut self.random)).collect()
+        };
         write(self.store(), durability, &writes);
         self.note(what, durability == Durability::Local, false);
     }
