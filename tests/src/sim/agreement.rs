@@ -1,5 +1,6 @@
 //! What must hold once nothing has gone wrong for a while: all agree, and fall silent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidewater_engine::id::{SpaceId, WriterId};
@@ -273,7 +274,7 @@ impl World {
 
     /// Nothing is said any more but that nothing is new.
     pub(super) fn check_silence(&mut self) -> Result<(), Failure> {
-        let sent = |world: &World| -> std::collections::BTreeMap<(u64, usize), [u64; 12]> {
+        let sent = |world: &World| -> BTreeMap<(u64, usize), [u64; 12]> {
             let ends = world.connections.iter().flat_map(|(number, connection)| {
                 connection.ends.iter().enumerate().map(move |(end, side)| ((*number, end), side.sent_kinds))
             });
@@ -292,6 +293,10 @@ impl World {
             for kind in 0..after.len() {
                 let count = after[kind] - before[kind];
                 let most = if kind == SPACES_KIND { SILENT_INTERVALS as u64 + 1 } else { 0 };
+                let asks = kind != SPACES_KIND || count > 0;
+                if !asks && !self.settings.hostile && !self.ledger.has_forks() {
+                    return Err(self.failure(format!("connection {connection}: nobody asks whether anything is new")));
+                }
                 if count > most && !self.settings.hostile && !self.ledger.has_forks() {
                     let why = format!("connection {connection}: {count} messages of kind {kind} though nothing is new");
                     return Err(self.failure(why));

@@ -1,9 +1,8 @@
-//! What is written while all are connected is told to every member at once, and to nobody else.
+//! What is written and decided while all are connected is told to every member at once, and to nobody else.
 
 use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::Plane;
-use tidewater_engine::space::Rank;
-use tidewater_engine::store::Durability;
+use tidewater_engine::store::{Durability, ReadError};
 use tidewater_engine::value::{Fields, Value};
 
 use super::Failure;
@@ -12,11 +11,12 @@ use super::world::World;
 /// How long news may take, in milliseconds: sessions must not wait until they compare vectors.
 const NEWS_MS: i64 = 2_000;
 
-/// A commit, and who is to be told of it.
+/// The planes, and who is to be told of what was written to them.
 struct News {
     space: SpaceId,
     writer: WriterId,
-    length: u64,
+    /// How long the author's logs are with it.
+    lengths: [(Plane, u64); 2],
     author: usize,
     members: Vec<usize>,
 }
@@ -32,13 +32,17 @@ impl World {
             all.extend(self.make_news(space)?);
         }
         self.pass(NEWS_MS)?;
-        for News { space, writer, length, author, members } in all {
-            for number in self.honest() {
+        for News { space, writer, lengths, author, members } in all {
+            for (number, (plane, length)) in
+                self.honest().into_iter().flat_map(|number| lengths.map(|length| (number, length)))
+            {
                 let Some(database) = self.replicas[number].healthy() else { continue };
-                let holds = database.vector(&space, Plane::Data).is_ok_and(|held| held.length(&writer) >= length);
+                let holds = database.vector(&space, plane).is_ok_and(|held| held.length(&writer) >= length);
                 if holds != members.contains(&number) {
                     let what = if holds { "was told, and is no member" } else { "was not told at once" };
-                    return Err(self.failure(format!("replica {number} {what}, of what {author} wrote in {space}")));
+                    return Err(
+                        self.failure(format!("replica {number} {what}, of the {plane:?} of {author} in {space}"))
+                    );
                 }
             }
             self.trace.count("news told");
@@ -51,17 +55,23 @@ impl World {
         let known = self.replicas[best].database().expect("it runs").clone();
         let rank = |world: &Self, number: usize| world.replicas[number].rank_in(&space, &known);
         let members: Vec<usize> = self.honest().into_iter().filter(|number| rank(self, *number).is_some()).collect();
-        let Some(author) = members.iter().copied().find(|number| rank(self, *number) >= Some(Rank::Writer)) else {
+        let Some(author) = members.iter().copied().max_by_key(|number| (rank(self, *number), usize::MAX - number))
+        else {
             return Ok(None);
         };
         let outcome = self.transact(author, space, Durability::Local, |transaction| {
             transaction.upsert("free", "news", Fields::from([("by".to_owned(), Value::Int(author as i64))]))?;
             Ok(())
         })?;
-        let database = self.replicas[author].database().expect("it runs");
+        let database = self.replicas[author].database().expect("it runs").clone();
+        if outcome != "writes" || database.rename_space(&space, "news").is_err() {
+            return Ok(None);
+        }
+        self.settle(author)?;
         let writer = database.writer();
-        let held = database.vector(&space, Plane::Data).map_err(|error| self.failure(error.to_string()))?;
-        let length = held.length(&writer);
-        Ok((outcome == "writes").then_some(News { space, writer, length, author, members }))
+        let length = |plane| -> Result<_, ReadError> { Ok((plane, database.vector(&space, plane)?.length(&writer))) };
+        let lengths = || -> Result<_, ReadError> { Ok([length(Plane::Control)?, length(Plane::Data)?]) };
+        let lengths = lengths().map_err(|error| self.failure(error.to_string()))?;
+        Ok(Some(News { space, writer, lengths, author, members }))
     }
 }
