@@ -125,6 +125,9 @@ impl Inner {
 
     /// Calls every listener, outside of any lock.
     fn tell(&self, change: &Change) {
+        if planted!(ControlUntold) && change.collections.is_empty() {
+            return;
+        }
         let listeners: Vec<Listener> = lock(&self.listeners).values().cloned().collect();
         listeners.iter().for_each(|listener| listener(change));
     }

@@ -23,6 +23,10 @@ pub enum Fault {
     TouchesForgotten,
     /// A record is taken whatever its check says.
     CheckIgnored,
+    /// Making buffered commits durable does nothing.
+    FlushSkipped,
+    /// `verify` finds nothing.
+    VerifyBlind,
 
     // Logs.
     /// A copied or restored file goes on as the writer that it was.
@@ -99,6 +103,10 @@ pub enum Fault {
     ListingStale,
     /// A session does not send what is new until vectors are compared.
     NewsIgnored,
+    /// Nobody hears of a change of the control plane.
+    ControlUntold,
+    /// Vectors are compared once, and never again.
+    NeverComparesAgain,
     /// Commits are sent before they are durable.
     SentBeforeDurable,
     /// Vectors are asked for though nothing is new.

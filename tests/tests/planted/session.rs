@@ -21,7 +21,7 @@ fn planted_ignored_news_is_found() {
 
 #[test]
 fn planted_commit_sent_before_it_is_durable_is_found() {
-    LONG_WORLD.finds(Fault::SentBeforeDurable, 4, "lost commits");
+    LONG_WORLD.finds(Fault::SentBeforeDurable, 98, "before they were durable");
 }
 
 #[test]
@@ -32,4 +32,14 @@ fn planted_endless_questions_is_found() {
 #[test]
 fn planted_removed_member_that_is_told_is_found() {
     WORLD.finds(Fault::RemovedStillTold, 22, "was told, and is no member");
+}
+
+#[test]
+fn planted_untold_control_is_found() {
+    WORLD.finds(Fault::ControlUntold, 3, "was not told at once, of the Control");
+}
+
+#[test]
+fn planted_comparing_that_stops_is_found() {
+    WORLD.finds(Fault::NeverComparesAgain, 0, "nobody asks whether anything is new");
 }

@@ -33,3 +33,13 @@ fn planted_forgotten_touches_is_found() {
 fn planted_ignored_check_is_found() {
     rot_finds(Fault::CheckIgnored, 0, "answer wrongly without an error");
 }
+
+#[test]
+fn planted_skipped_flush_is_found() {
+    power_cuts_find(Fault::FlushSkipped, 0, "are allowed");
+}
+
+#[test]
+fn planted_blind_verify_is_found() {
+    rot_finds(Fault::VerifyBlind, 0, "verify finds nothing");
+}
