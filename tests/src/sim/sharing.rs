@@ -45,6 +45,9 @@ impl World {
                 if let Ok(space) = &made {
                     self.spaces.push((*space, number));
                     self.ledger.note_reader(*space, self.replicas[number].identity);
+                    if rank >= Rank::Reader {
+                        self.ledger.note_reader(*space, identity);
+                    }
                     self.declare_first(number, *space)?;
                 }
                 let card = self.replicas[other].database().and_then(|other| other.card().ok());
