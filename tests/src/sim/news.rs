@@ -54,7 +54,8 @@ impl World {
         let Some((best, _)) = self.most_complete(&space) else { return Ok(None) };
         let known = self.replicas[best].database().expect("it runs").clone();
         let rank = |world: &Self, number: usize| world.replicas[number].rank_in(&space, &known);
-        let members: Vec<usize> = self.honest().into_iter().filter(|number| rank(self, *number).is_some()).collect();
+        let mut members = self.honest();
+        members.retain(|number| rank(self, *number).is_some() && !self.ledger.declined.contains(&(*number, space)));
         let Some(author) = members.iter().copied().max_by_key(|number| (rank(self, *number), usize::MAX - number))
         else {
             return Ok(None);
