@@ -14,6 +14,8 @@ use super::image::{Images, Loss};
 use super::workload::{Moment, Picture, Recording, record};
 use crate::random::Random;
 
+/// Where redb's header lies in the file, as `docs/spec/file.md` says.
+const HEADER_OFFSET: u64 = 8_192;
 /// The byte of redb's header that says which of its two commits counts, and the bit.
 const CHOICE: (usize, u8) = (9, 1);
 
@@ -91,12 +93,13 @@ pub fn crash_on(plan: Plan, recording: &Recording) -> Tried {
 /// A header that makes another commit count is written only when all that the commit consists of is synced: else whoever
 /// chose the data could have chosen it so that half of it looks whole.
 fn assert_two_phases(tape: &[Call]) {
-    let (mut counts, mut pending) = (None, 0);
+    let (mut counts, mut pending, mut seen) = (None, 0, 0);
     for (number, call) in tape.iter().enumerate() {
-        if let Call::Write(0, header) = call
+        if let Call::Write(HEADER_OFFSET, header) = call
             && let Some(choice) = header.get(CHOICE.0).map(|byte| byte & CHOICE.1)
         {
             let is_new = counts.replace(choice).is_some_and(|before| before != choice);
+            seen += usize::from(is_new);
             assert!(
                 !is_new || pending == 0,
                 "call {number} makes a commit count of which {pending} calls are not synced"
@@ -104,6 +107,7 @@ fn assert_two_phases(tape: &[Call]) {
         }
         pending = if *call == Call::Sync { 0 } else { pending + 1 };
     }
+    assert!(seen > 0, "the tape shows no commit that comes to count");
 }
 
 struct Trial<'r> {
