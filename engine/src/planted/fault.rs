@@ -17,16 +17,12 @@ pub enum Fault {
     AcknowledgedEarly,
     /// A commit takes one phase.
     SecondPhaseSkipped,
-    /// A write that the storage refuses passes for done.
-    FailureSwallowed,
+    /// A commit that failed is acknowledged.
+    FailureAcknowledged,
     /// What a document's record has no room for, of the commits that touched it, is not stored.
     TouchesForgotten,
-    /// A record is taken whatever its check says.
-    CheckIgnored,
     /// Making buffered commits durable does nothing.
     FlushSkipped,
-    /// `verify` finds nothing.
-    VerifyBlind,
 
     // Logs.
     /// A copied or restored file goes on as the writer that it was.

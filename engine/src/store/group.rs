@@ -378,7 +378,10 @@ impl Inner {
             }
         };
         let failure = Failure { is_certain: failure.is_certain || is_doomed, ..failure };
-        let (outcome, change) = self.find_out(side, &state, changed, failure);
+        let (mut outcome, change) = self.find_out(side, &state, changed, failure);
+        if planted!(FailureAcknowledged) {
+            outcome = Ok(());
+        }
         settlement.settle(outcome);
         change
     }
