@@ -36,7 +36,9 @@ impl World {
             for (number, (plane, length)) in
                 self.honest().into_iter().flat_map(|number| lengths.map(|length| (number, length)))
             {
-                let Some(database) = self.replicas[number].healthy() else { continue };
+                // Who declined a space is a member, and may follow it after all.
+                let declined = self.ledger.declined.contains(&(number, space));
+                let Some(database) = self.replicas[number].healthy().filter(|_| !declined) else { continue };
                 let holds = database.vector(&space, plane).is_ok_and(|held| held.length(&writer) >= length);
                 if holds != members.contains(&number) {
                     let what = if holds { "was told, and is no member" } else { "was not told at once" };
