@@ -23,6 +23,8 @@ pub enum Fault {
     TouchesForgotten,
     /// Making buffered commits durable does nothing.
     FlushSkipped,
+    /// A page is taken whatever its sum says.
+    SumIgnored,
 
     // Logs.
     /// A copied or restored file goes on as the writer that it was.

@@ -125,7 +125,7 @@ impl Pages {
             let expected = lock(&self.sums).get(&*self.backend, page)?;
             let is_right =
                 if expected == UNWRITTEN { bytes.iter().all(|byte| *byte == 0) } else { sum(page, bytes) == expected };
-            if !is_right {
+            if !is_right && !planted!(SumIgnored) {
                 return Err(DamagedPage { page: place::of_page(page) }.into());
             }
         }

@@ -134,7 +134,7 @@ fn main() -> ExitCode {
             outcome.handles.0 == outcome.handles.1 && outcome.peak_kib - outcome.before_kib <= most_mib << 10
         }
         Harness::Rot { images, seed, steps } => {
-            println!("{:?}", rot::rot(rot::Plan { seed, steps, images }));
+            println!("{:?}", rot::rot(rot::Plan { seed, steps, images, threads: rot::all_threads() }));
             true
         }
     };

@@ -27,6 +27,8 @@ pub struct Plan {
     pub steps: usize,
     /// How many images.
     pub images: usize,
+    /// How many threads share the work.
+    pub threads: usize,
 }
 
 /// What was tried, and what it came to.
@@ -50,6 +52,12 @@ pub struct Tried {
     pub silent: usize,
 }
 
+/// As many threads as there are processors.
+#[must_use]
+pub fn all_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Damages a database in so many ways.
 ///
 /// # Panics
@@ -65,10 +73,9 @@ pub fn rot(plan: Plan) -> Tried {
     let truth = truth.expect("it opens");
     assert!(truth.answers.iter().all(|(_, answer)| answer.is_ok()), "a sound database answers: {truth:?}");
     let (pages, stale) = (&written(&recording.bytes), &stale);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let part = &|first: usize| {
         let mut tried = Tried::default();
-        for number in (first..plan.images).step_by(threads) {
+        for number in (first..plan.images).step_by(plan.threads) {
             let place = format!("seed {} steps {} image {number}", plan.seed, plan.steps);
             let disk = Disk::of(recording.bytes.clone());
             let rot = || {
@@ -92,9 +99,9 @@ pub fn rot(plan: Plan) -> Tried {
         tried
     };
     let tried = std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..threads).map(|first| scope.spawn(move || part(first))).collect();
-        let tried = parts.into_iter().map(|part| part.join().expect("what fails says why above"));
-        tried.fold(Tried::default(), Tried::add)
+        let others: Vec<_> = (1..plan.threads).map(|first| scope.spawn(move || part(first))).collect();
+        let others = others.into_iter().map(|part| part.join().expect("what fails says why above"));
+        others.fold(part(0), Tried::add)
     });
     Tried { questions: truth.answers.len(), ..tried }
 }

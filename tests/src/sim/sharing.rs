@@ -120,9 +120,12 @@ impl World {
     fn accept_space(&mut self, number: usize, space: &SpaceId) -> Result<(), Failure> {
         let Some(database) = self.replicas[number].database().cloned() else { return Ok(()) };
         self.tell(&format!("{number} takes a space that it is offered"));
-        self.ledger.declined.remove(&(number, *space));
         match database.accept_space(space) {
-            Ok(()) | Err(SpaceError::NoOffer { .. }) => self.settle(number),
+            Ok(()) => {
+                self.ledger.declined.remove(&(number, *space));
+                self.settle(number)
+            }
+            Err(SpaceError::NoOffer { .. }) => self.settle(number),
             Err(_) if self.replicas[number].is_sick() => Ok(()),
             Err(error) => Err(self.failure(format!("replica {number} takes a space: {error}"))),
         }

@@ -55,7 +55,7 @@ fn storage_may_fail_at_any_call_and_both_readers_and_writers_go_on() {
 #[test]
 fn what_rots_is_never_read_and_nothing_panics() {
     const IMAGES: usize = 10_000;
-    let tried = rot(rot::Plan { seed: seed(), steps: 30, images: IMAGES });
+    let tried = rot(rot::Plan { seed: seed(), steps: 30, images: IMAGES, threads: rot::all_threads() });
     println!("{tried:?}");
     assert!(tried.images == IMAGES && tried.refused > 0 && tried.found > 0 && tried.errors > 0, "{tried:?}");
     assert!(tried.partial > 0, "a page that rots takes everything with it: {tried:?}");

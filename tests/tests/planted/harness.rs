@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tidewater_engine::planted::{Fault, plant};
 use tidewater_tests::convergence::converge;
-use tidewater_tests::crash::{faults, points};
+use tidewater_tests::crash::{faults, points, rot};
 use tidewater_tests::fuzz::{corpus, drive, target};
 use tidewater_tests::panic::said;
 use tidewater_tests::sealed::search_a_relay;
@@ -82,6 +82,16 @@ pub(crate) fn failing_calls_find(fault: Fault, seed: u64, says: &str) {
     find(fault, seed, says, &|seed| {
         panics(|| {
             let _tried = faults::faults(faults::Plan { seed, points: 1 });
+        })
+    });
+}
+
+/// Rotten bytes.
+pub(crate) fn rot_finds(fault: Fault, seed: u64, says: &str) {
+    find(fault, seed, says, &|seed| {
+        panics(|| {
+            let tried = rot::rot(rot::Plan { seed, steps: 30, images: 200, threads: 1 });
+            assert!(tried.silent == 0, "{} images answer wrongly without an error", tried.silent);
         })
     });
 }

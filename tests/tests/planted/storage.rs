@@ -2,7 +2,7 @@
 
 use tidewater_engine::planted::Fault;
 
-use super::harness::{convergence_finds, failing_calls_find, power_cuts_find};
+use super::harness::{convergence_finds, failing_calls_find, power_cuts_find, rot_finds};
 
 #[test]
 fn planted_skipped_sync_is_found() {
@@ -32,4 +32,9 @@ fn planted_forgotten_touches_is_found() {
 #[test]
 fn planted_skipped_flush_is_found() {
     power_cuts_find(Fault::FlushSkipped, 0, "are allowed");
+}
+
+#[test]
+fn planted_ignored_sum_is_found() {
+    rot_finds(Fault::SumIgnored, 0, "answer wrongly without an error");
 }
