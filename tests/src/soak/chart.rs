@@ -15,14 +15,15 @@ type Panel = (&'static str, fn(&Sample) -> f64);
 const PANELS: [Panel; 4] = [
     ("memory, MiB", |sample| sample.memory_kib as f64 / 1_024.0),
     ("open handles", |sample| sample.handles as f64),
-    ("file, MiB", |sample| sample.file_bytes as f64 / 1_048_576.0),
-    ("file / live data", |sample| sample.file_bytes as f64 / sample.live_bytes.max(1) as f64),
+    ("file on disk, MiB", |sample| sample.disk_bytes as f64 / 1_048_576.0),
+    ("file on disk / live data", |sample| sample.disk_bytes as f64 / sample.live_bytes.max(1) as f64),
 ];
 
 pub(super) fn csv(samples: &[Sample]) -> String {
-    let mut out = String::from("operations,device,memory_kib,handles,file_bytes,live_bytes\n");
-    for Sample { device, operations, memory_kib, handles, file_bytes, live_bytes } in samples {
-        writeln!(out, "{operations},{device},{memory_kib},{handles},{file_bytes},{live_bytes}").expect("a string");
+    let mut out = String::from("operations,device,memory_kib,handles,file_bytes,disk_bytes,live_bytes\n");
+    for Sample { device, operations, memory_kib, handles, file_bytes, disk_bytes, live_bytes } in samples {
+        writeln!(out, "{operations},{device},{memory_kib},{handles},{file_bytes},{disk_bytes},{live_bytes}")
+            .expect("a string");
     }
     out
 }

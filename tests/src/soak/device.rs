@@ -1,7 +1,12 @@
 //! One served database.
 
+use std::os::unix::fs::MetadataExt;
+
 use crate::program::{Desk, Running};
 use crate::siege::{handles, memory_kib};
+
+/// What the system counts blocks in.
+const BLOCK_BYTES: u64 = 512;
 
 /// What a device takes at some time.
 #[derive(Debug, Clone)]
@@ -11,7 +16,10 @@ pub(super) struct Sample {
     pub(super) operations: u64,
     pub(super) memory_kib: u64,
     pub(super) handles: u64,
+    /// How long the file is. The storage doubles it, and leaves what it does not use yet as a hole.
     pub(super) file_bytes: u64,
+    /// What the file takes on the disk.
+    pub(super) disk_bytes: u64,
     /// What an export would have, about.
     pub(super) live_bytes: u64,
 }
@@ -54,12 +62,14 @@ impl Device {
     pub(super) fn sample(&self, operations: u64, live_bytes: u64) -> Sample {
         let process = self.running.as_ref().expect("it runs").process();
         let file = self.desk.path(&format!("{}.db", self.name));
+        let file = std::fs::metadata(file).expect("a file");
         Sample {
             device: self.name,
             operations,
             memory_kib: memory_kib(process, "VmRSS:"),
             handles: handles(process) as u64,
-            file_bytes: std::fs::metadata(file).expect("a file").len(),
+            file_bytes: file.len(),
+            disk_bytes: file.blocks() * BLOCK_BYTES,
             live_bytes,
         }
     }
