@@ -1,6 +1,6 @@
 //! Deliberate faults, so that the harnesses can be seen to find them: `tests/tests/planted` plants one at a time.
 //!
-//! [`planted!`](crate::planted) stands where a fault is. Without the feature `planted-faults`, which nothing but those
+//! `planted!` stands where a fault is. Without the feature `planted-faults`, which nothing but those
 //! tests turns on, it is `false`, and neither the faults nor their names are in the program.
 
 /// Whether a fault is planted here and now.
