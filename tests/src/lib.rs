@@ -24,6 +24,7 @@ pub mod shared_space;
 pub mod siege;
 pub mod sim;
 pub mod soak;
+pub mod socket;
 pub mod story;
 
 /// The README, so that its example is compiled and run.

@@ -1,5 +1,6 @@
 //! Nodes that keep databases in sync: over every transport, through losses, restarts and strangers.
 
+mod cuts;
 mod stories;
 mod strangers;
 mod world;

@@ -43,7 +43,7 @@ pub(super) async fn by_post(State(door): State<Door>, headers: HeaderMap, body: 
     if !negotiate::is_json(&headers) {
         return failure(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the operation as application/json in UTF-8");
     }
-    let body = match read(&headers, body).await {
+    let body = match read(&headers, body, BODY_DEADLINE).await {
         Ok(body) => body,
         Err((status, why)) => return failure(media, status, &why),
     };
@@ -76,13 +76,13 @@ fn status(media: Media, outcome: &Outcome) -> StatusCode {
 }
 
 /// The body, unless it is too long or comes too slowly.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, (StatusCode, String)> {
+async fn read(headers: &HeaderMap, body: Body, deadline: Duration) -> Result<Vec<u8>, (StatusCode, String)> {
     let too_large = || (StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {MAX_BODY_BYTES} bytes"));
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_DEADLINE, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
+    match tokio::time::timeout(deadline, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(error)) if is_length_limit(&error) => Err(too_large()),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body broke off".to_owned())),
@@ -164,4 +164,22 @@ fn with_type(media: Media, status: StatusCode, body: String) -> Response {
     let headers =
         [(CONTENT_TYPE, media.content_type()), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (CACHE_CONTROL, "no-store")];
     (status, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_comes_too_slowly_is_408_and_one_that_breaks_off_400() {
+        let begun = || stream::iter([Ok::<_, std::io::Error>("{\"query\": ")]);
+        let slow = Body::from_stream(begun().chain(stream::pending()));
+        let refused = read(&HeaderMap::new(), slow, Duration::ZERO).await.unwrap_err();
+        assert_eq!(refused, (StatusCode::REQUEST_TIMEOUT, "the body came too slowly".to_owned()));
+        let broken = begun().chain(stream::iter([Err(std::io::Error::other("gone"))]));
+        let refused = read(&HeaderMap::new(), Body::from_stream(broken), BODY_DEADLINE).await.unwrap_err();
+        assert_eq!(refused, (StatusCode::BAD_REQUEST, "the body broke off".to_owned()));
+    }
 }

@@ -57,7 +57,11 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 }
 
 /// Answers until `stop` becomes true; requests that run then may finish.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    serve_within(HEAD_DEADLINE, listener, router, stop).await;
+}
+
+async fn serve_within(head_deadline: Duration, listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -68,7 +72,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         };
         match accepted {
             Ok((stream, permit)) => {
-                let connection = connection(stream, router.clone(), stop.clone());
+                let connection = connection(head_deadline, stream, router.clone(), stop.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -100,9 +104,9 @@ async fn accept(
     Ok((stream, permit))
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(head_deadline: Duration, stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE).max_buf_size(MAX_HEAD_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(head_deadline).max_buf_size(MAX_HEAD_BYTES);
     let service = TowerToHyperService::new(router);
     let serving = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(serving);
@@ -115,5 +119,30 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     };
     if let Err(error) = served {
         tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_ends_its_connection() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve_within(Duration::from_millis(1), listener, Router::new(), stopped));
+        for begun in ["", "POST /graphql HTTP/1.1\r\nHost: local"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // It may have been ended by now.
+            let _ = stream.write_all(begun.as_bytes()).await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{begun:?}: {answer:?}");
+        }
+        stop.send_replace(true);
+        serving.await.unwrap();
     }
 }

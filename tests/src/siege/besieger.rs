@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidewater_engine::id::SpaceId;
 use tidewater_net::quic::{QuicConfig, QuicTransport};
@@ -75,6 +76,8 @@ pub(super) struct Besieger {
 pub(super) struct Done {
     pub(super) sent: u64,
     pub(super) connected: u64,
+    /// Its last connection was open until all went.
+    pub(super) stayed: bool,
 }
 
 impl Besieger {
@@ -122,7 +125,7 @@ impl Besieger {
         let entrance: Addr = format!("quic://{}", path.entrance).parse().expect("an address");
         let mut config = QuicConfig::default();
         if !replies {
-            config.dial_timeout = std::time::Duration::from_millis(200);
+            config.dial_timeout = Duration::from_millis(200);
         }
         let transport = QuicTransport::of(&self.database, config);
         let dialed = transport.dial(&entrance, None).await;
@@ -135,6 +138,7 @@ impl Besieger {
                 let (sent, stream) = self.talk(&*connection, if is_last { 0 } else { done.sent }, is_last).await;
                 if is_last {
                     self.assemble().await;
+                    done.stayed = tokio::time::timeout(Duration::ZERO, connection.closed()).await.is_err();
                 }
                 drop(stream);
                 connection.close(CloseCode::Done, "");
@@ -173,7 +177,7 @@ impl Besieger {
                         other.writer.write_all(&half).await
                     };
                     // Only so much is taken of what nobody reads.
-                    let patience = std::time::Duration::from_millis(20);
+                    let patience = Duration::from_millis(20);
                     let begun = tokio::time::timeout(patience, begun).await;
                     streams.push(other);
                     if !matches!(begun, Ok(Ok(()))) {
@@ -231,7 +235,7 @@ impl Besieger {
             if over || sent >= most || (!mutates && heard > 3) {
                 break;
             }
-            let wait = std::time::Duration::from_millis(if heard > 3 { 100 } else { 1_000 });
+            let wait = Duration::from_millis(if heard > 3 { 100 } else { 1_000 });
             match tokio::time::timeout(wait, read(stream)).await {
                 Ok(Ok(frame)) => session.handle(0, Input::Frame(frame)),
                 // Nothing more is said.
@@ -245,7 +249,7 @@ impl Besieger {
         while sent < most {
             let frame = flood.frame(&self.space, &self.database.device(), sent);
             // A connection that holds the writer is one whose room is used up: that is what a flood is for.
-            let patience = std::time::Duration::from_millis(500);
+            let patience = Duration::from_millis(500);
             match tokio::time::timeout(patience, write(stream, &frame)).await {
                 Ok(Ok(())) => sent += 1,
                 _ => return sent.max(1),

@@ -5,4 +5,5 @@ mod http;
 mod peers;
 mod records;
 mod streams;
+mod subscribers;
 mod writes;

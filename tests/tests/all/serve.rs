@@ -1,16 +1,9 @@
 //! `tide serve`: GraphQL and commands on a database that is served, and devices that stay in sync.
 
-use std::time::Duration;
-
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use tidewater_tests::program::Desk;
+use tidewater_tests::socket::Socket;
 use tokio::runtime::Runtime;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-
-/// How long something that must come about may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn commands_run_inside_the_process_that_holds_the_database() {
@@ -65,14 +58,12 @@ fn a_linked_device_gets_everything_and_then_every_change_live() {
     assert!(spent.err.contains("ask for a new one"), "{spent:?}");
     let second = desk.serve("b");
     Runtime::new().expect("a runtime").block_on(async {
-        let mut socket = Subscription::start(
-            second.text("http"),
-            "subscription { notesChanged { added { id title } changed { title } } }",
-        )
-        .await;
-        assert_eq!(socket.next().await["added"], json!([{"id": "n", "title": "before"}]));
+        let mut socket = Socket::connect(second.text("http")).await;
+        socket.subscribe("1", "subscription { notesChanged { added { id title } changed { title } } }").await;
+        let first = socket.event().await;
+        assert_eq!(first["notesChanged"]["added"], json!([{"id": "n", "title": "before"}]));
         assert_eq!(desk.run("a", &["put", "notes", "n", r#"{"title": "after"}"#]).code, 0);
-        assert_eq!(socket.next().await["changed"], json!([{"title": "after"}]));
+        assert_eq!(socket.event().await["notesChanged"]["changed"], json!([{"title": "after"}]));
     });
     let members = desk.run("b", &["members", "--json"]).json();
     assert_eq!(members[0]["devices"].as_array().map(Vec::len), Some(2), "{members}");
@@ -121,38 +112,4 @@ fn the_demonstration_holds() {
     let ran = desk.run("unused", &["demo", "--records", "300"]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("14 of 14 checks hold"), "{}", ran.out);
-}
-
-/// A subscription over a WebSocket.
-struct Subscription {
-    socket: tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>,
-}
-
-impl Subscription {
-    async fn start(http: &str, query: &str) -> Self {
-        let mut request = format!("ws://{http}/graphql").into_client_request().expect("a request");
-        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
-        let init = json!({"type": "connection_init"});
-        let subscribe = json!({"type": "subscribe", "id": "1", "payload": {"query": query}});
-        for message in [init, subscribe] {
-            socket.send(Message::text(message.to_string())).await.expect("sent");
-        }
-        let mut subscription = Self { socket };
-        assert_eq!(subscription.message().await["type"], "connection_ack");
-        subscription
-    }
-
-    async fn message(&mut self) -> Json {
-        let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("in time");
-        let text = message.expect("a message").expect("a message").into_text().expect("text");
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    /// The next event's content.
-    async fn next(&mut self) -> Json {
-        let message = self.message().await;
-        assert_eq!(message["type"], "next", "{message}");
-        message["payload"]["data"]["notesChanged"].clone()
-    }
 }

@@ -90,13 +90,26 @@ fn silence_in_the_hello_ends_the_session() {
 }
 
 #[test]
-fn a_newer_peer_is_named_as_such() {
+fn a_peer_of_other_versions_is_named_as_such() {
     let (first, second) = linked(50);
-    let mut session = Session::new(first.database.clone(), config(Role::Dialer, &second, 7, Purpose::Member), 0);
-    let hello = [b"\0tide".as_slice(), &[9, 9, 1], &[0; 32]].concat();
-    session.handle(0, Input::Frame(hello));
-    assert_eq!(closing(&mut session), Some(SessionError::Version { ours: 3, theirs: 9 }));
-    let mut session = Session::new(first.database.clone(), config(Role::Dialer, &second, 7, Purpose::Member), 0);
-    session.handle(0, Input::Frame(b"GET / HTTP/1.1\r\n".to_vec()));
-    assert!(matches!(closing(&mut session), Some(SessionError::Protocol { .. })));
+    let answer = |hello: &[u8]| {
+        let config = config(Role::Dialer, &second, 7, Purpose::Member);
+        let mut session = Session::new(first.database.clone(), config, 0);
+        session.handle(0, Input::Frame(hello.to_vec()));
+        closing(&mut session)
+    };
+    // The oldest and the newest that it speaks, as LEB128.
+    let hello = |versions: &[u8]| [b"\0tide", versions, &[1], &[0; 32]].concat();
+    let none_in_common: [(&[u8], u16); 5] = [
+        (&[9, 9], 9),
+        (&[0, 0], 0),
+        (&[1, 2], 2),
+        (&[0xe7, 7, 0xe7, 7], 999),
+        (&[4, 0xff, 0xff, 0xff, 0xff, 15], u16::MAX),
+    ];
+    for (versions, theirs) in none_in_common {
+        assert_eq!(answer(&hello(versions)), Some(SessionError::Version { ours: 3, theirs }), "{versions:?}");
+    }
+    assert_eq!(answer(&hello(&[0, 0xe7, 7])), None, "what speaks older and newer ones speaks this one");
+    assert!(matches!(answer(b"GET / HTTP/1.1\r\n"), Some(SessionError::Protocol { .. })));
 }

@@ -167,3 +167,48 @@ fn what_the_system_does_not_allow_is_told() {
     by_nobody(&["import", "-c", "r", "input"]).assert_refused(1, "input: Permission denied");
     mode(desk.folder(), 0o755);
 }
+
+#[test]
+fn a_terabyte_of_nothing_is_told_at_once() {
+    let desk = filled();
+    let sparse = |name: &str| {
+        let file = std::fs::File::options().write(true).create(true).truncate(false).open(desk.path(name));
+        file.and_then(|file| file.set_len(1 << 40))
+    };
+    if sparse("zeroes").is_err() {
+        println!("skipped: the file system of the temporary folder has no sparse files");
+        return;
+    }
+    assert_refused_untouched_in_length(
+        &desk,
+        "zeroes",
+        "not a Tidewater database (it starts like another kind of file)",
+    );
+    // A database that grew holes at its end is still one, or is damaged: it is not read from end to end to find that out.
+    std::fs::copy(desk.path("a.db"), desk.path("grown")).expect("a copy");
+    sparse("grown").expect("as above");
+    let mut command = desk.command("a", &["get", "r", "7"]);
+    let ran = Ran::of(command.arg("--db").arg(desk.path("grown")).output().expect("tide runs"));
+    println!("{ran:?}");
+    assert!(ran.code == 0 || ran.code == 5, "{ran:?}");
+}
+
+/// Like [`assert_refused`], for what is too long to be compared.
+fn assert_refused_untouched_in_length(desk: &Desk, name: &str, said: &str) {
+    let mut command = desk.command("a", &["verify"]);
+    Ran::of(command.arg("--db").arg(desk.path(name)).output().expect("tide runs")).assert_refused(5, said);
+    assert_eq!(desk.path(name).metadata().expect("it is there").len(), 1 << 40);
+}
+
+#[test]
+fn a_file_that_is_deleted_while_it_is_served_takes_no_further_write() {
+    let desk = filled();
+    let serving = desk.serve("a");
+    assert_eq!(desk.run("a", &["put", "notes", "n", "{}"]).code, 0);
+    std::fs::remove_file(desk.path("a.db")).expect("it is there");
+    let ran = desk.run("a", &["put", "notes", "m", "{}"]);
+    println!("{ran:?}");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(desk.run("a", &["get", "notes", "n"]).code, 0, "what it held can still be read");
+    let _ = serving.stop();
+}

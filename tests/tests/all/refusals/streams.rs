@@ -124,3 +124,41 @@ fn an_input_that_gives_nothing_is_told() {
     let empty = desk.run("a", &["import", "-c", "r", "--json"]).json();
     assert_eq!(empty["imported"], 0);
 }
+
+#[test]
+fn an_input_without_an_end_is_refused_after_one_line() {
+    let desk = Desk::with_database();
+    let ran = desk.run("a", &["import", "-c", "r", "/dev/zero"]);
+    ran.assert_refused(1, "imported 0, line 1: the line has more than 16777216 bytes");
+}
+
+#[test]
+fn streams_that_are_closed_are_not_taken_for_the_database() {
+    let desk = Desk::with_database();
+    assert_eq!(desk.run_with("a", &["import", "-c", "r"], lines(10).as_bytes()).code, 0);
+    // The files that a process opens first get the numbers of the streams, unless those are taken.
+    let closed = |arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh"]).arg(Desk::program()).args(arguments);
+        command.env_clear().env("TIDE_DB", desk.path("a.db")).env("XDG_STATE_HOME", desk.path("state"));
+        command.status().expect("a shell").code()
+    };
+    assert_eq!(closed(&["export", "-c", "r"]), Some(0));
+    assert_eq!(closed(&["status"]), Some(0));
+    assert_eq!(closed(&["import", "-c", "r"]), Some(0));
+    assert_eq!(closed(&["get", "notes", "none"]), Some(3));
+    assert_eq!(closed(&["put", "notes", "n", "{}"]), Some(0));
+    assert_eq!(desk.run("a", &["get", "notes", "n", "--json"]).code, 0);
+    assert_eq!(desk.run("a", &["export", "-c", "r"]).out, lines(10));
+    assert_eq!(desk.run("a", &["verify", "--json"]).json()["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn a_database_needs_no_home() {
+    let desk = Desk::new();
+    for arguments in [&["init", "--name", "Ada"][..], &["put", "notes", "n", "{}"], &["get", "notes", "n"]] {
+        let mut command = desk.command("a", arguments);
+        let ran = Ran::of(command.env_remove("XDG_STATE_HOME").output().expect("tide runs"));
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
