@@ -13,7 +13,7 @@ fn a_hundred_hostile_peers_cost_no_more_than_their_share_and_nobody_else_anythin
     let outcome = besiege(Plan { peers: 100, messages: 60, seed });
     println!("{outcome:?}");
     assert_eq!(outcome.weapons.len(), 7, "every kind of besieger got something across: {outcome:?}");
-    assert!(outcome.rounds > 3 && outcome.at_once > 10, "{outcome:?}");
+    assert!(outcome.rounds > 3 && outcome.at_once > 25, "{outcome:?}");
     assert!(outcome.handles.1 <= outcome.handles.0, "no handle stays open: {outcome:?}");
     assert!(outcome.peak_kib - outcome.before_kib <= MOST_KIB, "{outcome:?} of {MOST_KIB} KiB");
 }

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use tidewater_tests::http::post;
 use tidewater_tests::program::{Desk, Ran};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -204,11 +205,15 @@ fn assert_refused_untouched_in_length(desk: &Desk, name: &str, said: &str) {
 fn a_file_that_is_deleted_while_it_is_served_takes_no_further_write() {
     let desk = filled();
     let serving = desk.serve("a");
-    assert_eq!(desk.run("a", &["put", "notes", "n", "{}"]).code, 0);
+    assert_eq!(desk.run("a", &["put", "notes", "n", r#"{"title": "before"}"#]).code, 0);
     std::fs::remove_file(desk.path("a.db")).expect("it is there");
-    let ran = desk.run("a", &["put", "notes", "m", "{}"]);
-    println!("{ran:?}");
-    assert_eq!(ran.code, 1, "{ran:?}");
-    assert_eq!(desk.run("a", &["get", "notes", "n"]).code, 0, "what it held can still be read");
+    desk.run("a", &["put", "notes", "m", "{}"]).assert_refused(3, "a.db: no such database");
+    // Who has the server's address writes to no file that is not there either, and reads what was.
+    let update = r#"{"query": "mutation { updateNote(id: \"n\", patch: {title: {set: \"after\"}}) { id } }"}"#;
+    let refused = post(serving.text("http"), update).json;
+    let said = refused["errors"][0]["message"].as_str().unwrap_or_default();
+    assert!(said.contains("the database file was deleted or replaced while it was open"), "{refused}");
+    let read = post(serving.text("http"), r#"{"query": "{ note(id: \"n\") { title } }"}"#).json;
+    assert_eq!(read["data"]["note"]["title"], "before", "{read}");
     let _ = serving.stop();
 }

@@ -10,8 +10,11 @@ use tokio::runtime::Runtime;
 /// As many as one connection may have.
 const OPERATIONS: usize = 100;
 const SOCKETS: usize = 100;
-/// What ten thousand subscriptions of one document may take, in KiB.
-const MOST_KIB: u64 = 256 << 10;
+/// What a subscription of one small document may take, in KiB: about 23 were measured.
+const SUBSCRIPTION_KIB: u64 = 32;
+/// What a hundred subscriptions of a large document may take, none of which is read: the document, what waits to be told and
+/// what waits in the ten queues, and the storage's cache. About 170 MiB were measured.
+const UNREAD_KIB: u64 = 256 << 10;
 /// Changes, of which a subscriber that does not read can be told only the first.
 const CHANGES: usize = 50;
 /// The length of what is changed, in bytes: far more comes together than a socket and its queue hold.
@@ -49,14 +52,15 @@ fn ten_thousand_subscriptions_are_each_told_and_one_more_is_refused() {
     });
     let taken = memory_kib(serving.process(), "VmHWM:") - before;
     println!("{} subscriptions took {taken} KiB", SOCKETS * OPERATIONS);
-    assert!(taken <= MOST_KIB, "{taken} of {MOST_KIB} KiB");
+    let most = SUBSCRIPTION_KIB * (SOCKETS * OPERATIONS) as u64;
+    assert!(taken <= most, "{taken} of {most} KiB");
     drop(runtime);
     assert_eq!(desk.run("a", &["get", "notes", "n", "--json"]).json()["title"], "after");
     assert_eq!(serving.stop(), 0);
 }
 
 #[test]
-fn a_subscriber_that_never_reads_holds_up_nobody_and_costs_little() {
+fn a_subscriber_that_never_reads_holds_up_nobody_and_costs_no_more_than_its_queues() {
     let desk = Desk::with_database();
     assert_eq!(desk.run("a", &["put", "notes", "n", r#"{"title": "before"}"#]).code, 0);
     let serving = desk.serve("a");
@@ -86,6 +90,6 @@ fn a_subscriber_that_never_reads_holds_up_nobody_and_costs_little() {
     });
     let taken = memory_kib(serving.process(), "VmHWM:") - before;
     println!("a hundred unread subscriptions took {taken} KiB");
-    assert!(taken <= MOST_KIB, "{taken} of {MOST_KIB} KiB");
+    assert!(taken <= UNREAD_KIB, "{taken} of {UNREAD_KIB} KiB");
     assert_eq!(serving.stop(), 0);
 }
