@@ -26,6 +26,15 @@ pub enum Plane {
 }
 
 impl Plane {
+    /// The plane in one word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Data => "data",
+        }
+    }
+
     /// The plane that encodes as `byte`.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {

@@ -172,6 +172,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Revoke(revoke) => sharing::revoke(context, revoke),
         Command::Peers(peers) => sharing::peers(context, peers),
         Command::Status => state::status(context),
+        Command::Void(void) => state::void(context, void),
         Command::Digest(digest) => state::digest(context, digest),
         Command::Verify => state::verify(context),
         Command::Init(_) | Command::Join(_) | Command::Serve(_) | Command::Demo(_) | Command::Completions { .. } => {

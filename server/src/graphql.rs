@@ -14,6 +14,7 @@ mod scope;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod void_cursor;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,8 +5,8 @@ use super::snapshot::Snapshot;
 use super::source::View;
 use super::state::{entry_key, log_key};
 use super::tables::{ReadTables, Tables};
-use crate::id::{SpaceId, WriterId};
-use crate::log::Plane;
+use crate::id::SpaceId;
+use crate::log::{Place, Plane};
 
 /// Why a commit counts for nothing, on every replica alike. The numbers are those of the stored rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +28,19 @@ pub enum VoidReason {
 }
 
 impl VoidReason {
+    /// The reason in one word, as programs are told it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Past => "past",
+            Self::Rank => "rank",
+            Self::Cut => "cut",
+            Self::Unreadable => "unreadable",
+            Self::Operation => "operation",
+            Self::Change => "change",
+        }
+    }
+
     const ALL: [Self; 6] = [Self::Past, Self::Rank, Self::Cut, Self::Unreadable, Self::Operation, Self::Change];
 }
 
@@ -60,12 +73,8 @@ impl Void {
 /// A commit that counts for nothing. It stays in its log, and is no obstacle to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoidCommit {
-    /// In which plane it is.
-    pub plane: Plane,
-    /// Who wrote it.
-    pub writer: WriterId,
-    /// The number of its first entry.
-    pub sequence: u64,
+    /// Where its first entry stands.
+    pub place: Place,
     /// What is wrong.
     pub reason: VoidReason,
     /// What is wrong, for people.
@@ -74,14 +83,14 @@ pub struct VoidCommit {
 
 impl Snapshot {
     /// The void commits of a space, at most `limit` of them, in an order of this database's own. The next ones come
-    /// `after` the last of these.
+    /// `after` the place of the last of these.
     ///
     /// # Errors
     /// [`ReadError::UnknownSpace`], [`ReadError::Damaged`], [`ReadError::Storage`].
     pub fn void_commits(
         &self,
         space: &SpaceId,
-        after: Option<&VoidCommit>,
+        after: Option<&Place>,
         limit: usize,
     ) -> Result<Vec<VoidCommit>, ReadError> {
         list(&self.view(), space, after, limit)
@@ -91,7 +100,7 @@ impl Snapshot {
 fn list(
     view: &View<'_, ReadTables>,
     id: &SpaceId,
-    after: Option<&VoidCommit>,
+    after: Option<&Place>,
     limit: usize,
 ) -> Result<Vec<VoidCommit>, ReadError> {
     let space = view.space(id)?;
@@ -113,7 +122,7 @@ fn list(
                 let damaged = || voids.damaged(row.key());
                 let sequence = row.key()[rows.len()..].try_into().map(u64::from_be_bytes).map_err(|_| damaged())?;
                 let Void { reason, why } = Void::decode(row.value()?).ok_or_else(damaged)?;
-                found.push(VoidCommit { plane, writer: *writer, sequence, reason, why });
+                found.push(VoidCommit { place: Place { space: *id, plane, writer: *writer, sequence }, reason, why });
             }
         }
     }

@@ -116,6 +116,11 @@ pub(crate) enum Command {
     /// List the members of a space
     #[command(after_help = "Examples:\n  tide members --db notes.db\n  tide members --db notes.db --space 3f…")]
     Members(InSpace),
+    /// List the commits of a space that count for nothing, with the reason
+    #[command(
+        after_help = "Examples:\n  tide void --db notes.db\n  tide void --db notes.db --space 3f… --output ndjson"
+    )]
+    Void(Void),
     /// Take a member's rank
     #[command(after_help = "Examples:\n  tide revoke --db notes.db 9c…")]
     Revoke(Revoke),
@@ -490,6 +495,18 @@ pub(crate) struct Peers {
     /// Forget a device
     #[arg(long, value_name = "DEVICE")]
     pub(crate) forget: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Void {
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+    /// How many are listed at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) first: usize,
+    /// Go on after the last one of an earlier list, by its cursor
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
 }
 
 #[derive(Debug, Args)]

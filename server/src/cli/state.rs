@@ -2,12 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::arguments::{Digest, Global, Init};
+use super::arguments::{Digest, Global, Init, Void};
 use super::context::{self, Context};
 use super::failure::{Code, Done, Failure};
 use super::output::Output;
 use super::progress::Progress;
 use super::sharing::rank_name;
+use crate::graphql::void_cursor;
 
 pub(crate) fn init(global: &Global, init: &Init, output: &mut Output) -> Done {
     let name = init.name.clone().unwrap_or_else(context::default_name);
@@ -73,6 +74,25 @@ pub(crate) fn digest(context: &mut Context, digest: &Digest) -> Done {
 
 fn text(value: &Json) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+pub(crate) fn void(context: &mut Context, void: &Void) -> Done {
+    let space = context.space_or_home(&void.space)?;
+    let after = void.after.as_ref().map(|after| void_cursor::parse(&space, after));
+    let after =
+        after.map(|after| after.ok_or_else(|| Failure::usage("--after takes the cursor that an earlier list gave")));
+    let listed = context.database.snapshot()?.void_commits(&space, after.transpose()?.as_ref(), void.first)?;
+    let records: Vec<Json> = listed
+        .iter()
+        .map(|void| {
+            json!({
+                "reason": void.reason.name(), "why": void.why, "writer": void.place.writer.to_string(),
+                "sequence": void.place.sequence, "plane": void.place.plane.name(),
+                "cursor": void_cursor::text(&void.place),
+            })
+        })
+        .collect();
+    context.output.records(&["reason", "why", "writer", "sequence", "plane"], &records)
 }
 
 pub(crate) fn verify(context: &mut Context) -> Done {

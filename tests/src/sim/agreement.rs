@@ -222,7 +222,7 @@ impl World {
         });
         let is_listed = void.iter().any(|void| {
             let reasons = [VoidReason::Cut, VoidReason::Rank];
-            void.writer == one.writer && void.sequence < one.length && reasons.contains(&void.reason)
+            void.place.writer == one.writer && void.place.sequence < one.length && reasons.contains(&void.reason)
         });
         if knows && held >= one.length && !is_listed {
             let (author, length) = (one.replica, one.length);

@@ -56,7 +56,7 @@ fn void(database: &Database, space: &SpaceId) -> Result<(BTreeSet<Dot>, BTreeSet
         listed
             .iter()
             .filter(|void| reasons.is_empty() || reasons.contains(&void.reason))
-            .map(|void| (void.writer, void.sequence))
+            .map(|void| (void.place.writer, void.place.sequence))
             .collect()
     };
     Ok((dots(&[]), dots(&[VoidReason::Rank, VoidReason::Cut, VoidReason::Operation])))

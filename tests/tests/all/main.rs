@@ -17,3 +17,4 @@ mod serve;
 mod siege;
 mod simulation;
 mod tidy;
+mod voids;

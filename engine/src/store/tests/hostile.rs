@@ -186,7 +186,7 @@ fn void_commits_are_listed_with_their_reasons_page_by_page() {
     let snapshot = replica.store.snapshot().unwrap();
     let mut listed = Vec::new();
     loop {
-        let page = snapshot.void_commits(&SPACE, listed.last(), 2).unwrap();
+        let page = snapshot.void_commits(&SPACE, listed.last().map(|last: &VoidCommit| &last.place), 2).unwrap();
         assert!(page.len() <= 2);
         if page.is_empty() {
             break;
@@ -197,7 +197,7 @@ fn void_commits_are_listed_with_their_reasons_page_by_page() {
     let mut expected: Vec<_> = (1..).zip(reasons).map(|(at, reason)| (author.writer, at, reason)).collect();
     expected.push((stranger.writer, 0, VoidReason::Rank));
     expected.sort_by_key(|(writer, at, _)| (*writer, *at));
-    let listed: Vec<_> = listed.iter().map(|void| (void.writer, void.sequence, void.reason)).collect();
+    let listed: Vec<_> = listed.iter().map(|void| (void.place.writer, void.place.sequence, void.reason)).collect();
     assert_eq!(listed, expected);
     assert_eq!(void(&replica), 4);
 }

@@ -4,14 +4,15 @@ use async_graphql::Value as Answer;
 use async_graphql::dynamic::{Field, FieldFuture, FieldValue, Object, TypeRef};
 use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::SpaceReport;
+use tidewater_engine::store::{SpaceReport, VoidCommit};
 use tidewater_sync::{PeerRecord, PeerStatus, SpaceInfo, SpaceStatus};
 
+use super::sharing::space_of;
 use super::{Parts, plain, root};
 use crate::graphql::catalog::Collection;
-use crate::graphql::lower;
+use crate::graphql::lower::{self, LowerError, page};
 use crate::graphql::scope::Scope;
-use crate::graphql::{error, instant, output};
+use crate::graphql::{error, instant, output, void_cursor};
 
 /// A space with its counts.
 struct Space {
@@ -43,10 +44,12 @@ pub(super) fn register(parts: &mut Parts) {
     parts.register(status_type());
     parts.register(peer_type());
     parts.register(peer_space_type());
+    parts.register(void_commit_type());
     parts.queries.push(spaces());
     parts.queries.push(collections());
     parts.queries.push(status());
     parts.queries.push(peers());
+    parts.queries.push(void_commits());
     parts.mutations.push(create_space());
 }
 
@@ -219,6 +222,47 @@ fn peers() -> Field {
             .await?;
         Ok(Some(FieldValue::list(peers.into_iter().map(FieldValue::owned_any))))
     })
+}
+
+fn void_commit_type() -> Object {
+    Object::new("VoidCommit")
+        .field(
+            text("reason", |void: &VoidCommit| void.reason.name().to_owned())
+                .description("past, rank, cut, unreadable, operation or change."),
+        )
+        .field(text("why", |void: &VoidCommit| void.why.clone()).description("The reason, for people."))
+        .field(text("writer", |void: &VoidCommit| void.place.writer.to_string()))
+        .field(number("sequence", |void: &VoidCommit| void.place.sequence))
+        .field(text("plane", |void: &VoidCommit| void.place.plane.name().to_owned()))
+        .field(text("cursor", |void: &VoidCommit| void_cursor::text(&void.place)))
+        .description("A commit that counts for nothing, on every replica alike. It stays in its log.")
+}
+
+fn void_commits() -> Field {
+    let arguments = [
+        ("space", TypeRef::named(TypeRef::ID)),
+        ("first", TypeRef::named(TypeRef::INT)),
+        ("after", TypeRef::named(TypeRef::STRING)),
+    ];
+    root("voidCommits", TypeRef::named_nn_list_nn("VoidCommit"), &arguments, |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        let wanted = || -> Result<_, LowerError> {
+            let after = lower::given(&call.arguments, "after").map(|argument| {
+                let expected = || LowerError::expected("after", "a cursor of an earlier list", argument);
+                void_cursor::parse(&space, lower::text("after", argument)?).ok_or_else(expected)
+            });
+            Ok((page::first(&call.arguments)?, after.transpose()?))
+        };
+        let (first, after) = wanted().map_err(error::lowering)?;
+        let listed = call
+            .scope
+            .read(move |_, snapshot| snapshot.void_commits(&space, after.as_ref(), first).map_err(error::read))
+            .await?;
+        Ok(Some(FieldValue::list(listed.into_iter().map(FieldValue::owned_any))))
+    })
+    .description(
+        "Commits of a space that count for nothing, 100 when nothing is said, `after` the cursor of an earlier one.",
+    )
 }
 
 fn create_space() -> Field {

@@ -60,7 +60,7 @@ fn space_argument() -> (&'static str, TypeRef) {
 }
 
 /// The space that is named, or home.
-fn space_of(call: &Call, database: &Database) -> Result<SpaceId, Error> {
+pub(super) fn space_of(call: &Call, database: &Database) -> Result<SpaceId, Error> {
     let named = page::space(&call.arguments).map_err(error::lowering)?;
     named
         .or_else(|| database.home())
