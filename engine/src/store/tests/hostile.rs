@@ -11,7 +11,8 @@ use crate::log::{Frontier, Header, Place, Plane, Prefix, head_message};
 use crate::operation::{Action, FieldOp, Operation, encode_commit};
 use crate::space::{Authority, EffectiveTable, Rank, SecretKey};
 use crate::store::{
-    Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, VoidReason, WriteError,
+    Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, VoidCommit, VoidReason,
+    WriteError,
 };
 use crate::value::Value;
 
