@@ -1,7 +1,10 @@
 //! The `tide` command.
 
+mod heap;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    heap::share();
     tidewater_server::cli::run()
 }

@@ -10,12 +10,18 @@ const LIVE_BYTES_MIN: u64 = 16 << 20;
 const WARM_FILE_BYTES: u64 = 192 << 20;
 /// Looks at a warm device before its memory is judged.
 const LOOKS_MIN: usize = 4;
+/// What a heap of the program holds at most, in MiB: the storage's cache. Four cores share one.
+const HEAP_MIB: u64 = 64;
+/// What the program, its connections and the sums of pages take at most, in MiB.
+const PROGRAM_MIB: u64 = 80;
 /// How much more memory a device may take for every 1,000 operations once it is warm, in KiB: a twentieth of what they write.
 const SLOPE_KIB: f64 = 56.0;
 
 /// Everything that is wrong.
 pub(super) fn judge(samples: &[Sample]) -> Vec<String> {
     let mut wrong = Vec::new();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let most_mib = PROGRAM_MIB + HEAP_MIB * cores.div_ceil(4);
     for device in ["a", "b", "c"] {
         let own: Vec<&Sample> = samples.iter().filter(|sample| sample.device == device).collect();
         for sample in own.iter().filter(|sample| sample.live_bytes >= LIVE_BYTES_MIN) {
@@ -30,8 +36,13 @@ pub(super) fn judge(samples: &[Sample]) -> Vec<String> {
         {
             wrong.push(format!("{device}: {} handles grew to {}", first.handles, then.handles));
         }
-        // The others are restarted all the time.
+        let most = own.iter().map(|sample| sample.memory_kib >> 10).max().unwrap_or(0);
+        println!("{device}: {most} MiB of {most_mib} at most");
+        if most > most_mib {
+            wrong.push(format!("{device} took {most} MiB, {most_mib} are tolerated"));
+        }
         let warm: Vec<&&Sample> = own.iter().filter(|sample| sample.disk_bytes >= WARM_FILE_BYTES).collect();
+        // The others are restarted all the time.
         if device != "a" {
             continue;
         }
