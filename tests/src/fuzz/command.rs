@@ -105,7 +105,9 @@ impl Watch {
         let current = Arc::new(Mutex::new(Some((Instant::now(), Vec::new()))));
         let watched = Arc::clone(&current);
         std::thread::spawn(move || {
-            while let Some((since, input)) = watched.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            // The lock is let go of before it sleeps: a guard in the condition itself would last as long as the body.
+            let look = || watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            while let Some((since, input)) = look() {
                 if since.elapsed() > HANG {
                     let name = std::env::temp_dir().join(format!("{target}-hang.bin"));
                     let kept = std::fs::write(&name, &input);
