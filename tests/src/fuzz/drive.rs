@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Target;
 use super::meter::{is_installed, peak_of};
 use super::mutation::mutated;
-use crate::panic::said;
+use crate::panic::{said, tell_without_frames};
 use crate::random::Random;
 
 /// An input that broke an invariant.
@@ -28,12 +28,13 @@ pub struct Tally {
     pub peak_bytes: usize,
 }
 
-/// Makes what a target keeps from run to run, so that no input is charged for it.
+/// Makes what a target keeps from run to run, so that no input is charged for it, nor for what a contained panic is told with.
 ///
 /// # Panics
 /// When the program does not count what it allocates: see [`super::Meter`].
 pub fn warm_up(target: &Target) {
     assert!(is_installed(), "the runner does not install the meter");
+    tell_without_frames();
     (target.run)(&[]);
 }
 
