@@ -10,7 +10,7 @@ const MOST_KIB: u64 = (64 + 64) << 10;
 fn a_hundred_hostile_peers_cost_no_more_than_their_share_and_nobody_else_anything() {
     let seed = std::env::var("TIDEWATER_SEED").map_or(1, |text| text.parse().expect("TIDEWATER_SEED is a number"));
     println!("TIDEWATER_SEED={seed}");
-    let outcome = besiege(Plan { peers: 100, messages: 60, seed });
+    let outcome = besiege(Plan { peers: 100, messages: 300, seed });
     println!("{outcome:?}");
     assert_eq!(outcome.weapons.len(), 7, "every kind of besieger got something across: {outcome:?}");
     assert!(outcome.rounds > 3 && outcome.at_once > 25, "{outcome:?}");
