@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tidewater_engine::store::Location;
+use tidewater_engine::store::{Location, MirrorLocation};
 use tidewater_net::host::SystemHost;
 use tidewater_sync::{CreateOptions, Database, OpenOptions};
 
@@ -13,7 +13,8 @@ use crate::contender::Outcome;
 pub(crate) const CACHE_BYTES: usize = 64 << 20;
 
 fn options(folder: &Path) -> OpenOptions {
-    OpenOptions { host: Arc::new(SystemHost), mirror: Some(folder.join("mirror")), cache_bytes: CACHE_BYTES }
+    let mirror = Some(MirrorLocation::Folder(folder.join("mirror")));
+    OpenOptions { host: Arc::new(SystemHost), mirror, cache_bytes: CACHE_BYTES }
 }
 
 /// Opens the database in `folder`, or creates it: with an identity and a home space, or to be linked.

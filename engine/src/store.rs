@@ -15,6 +15,7 @@ mod indexing;
 mod lease;
 pub mod log_access;
 mod log_reading;
+mod mirror;
 mod names;
 pub mod options;
 mod overlay;
@@ -44,7 +45,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use collection::Collection;
 pub use error::{OpenError, ReadError, ReceiveError, TransactionError, WriteError};
 pub use log_access::{ControlCommit, LogBatch, LoggedEntry, ReceiveOutcome, SignedHead};
-pub use options::{Durability, Location, Options, SignerSource};
+pub use options::{Durability, Location, MirrorLocation, Options, SignerSource};
 pub use pages::Pages;
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
@@ -54,6 +55,7 @@ pub use watch::{Watch, WatchStopper};
 use self::era::Reading;
 use self::group::{WriterSide, lock};
 use self::lease::Storage;
+use self::mirror::Mirror;
 use self::state::State;
 use self::tables::ReadTables;
 use crate::host::{HeadSigner, Host};
@@ -78,6 +80,7 @@ struct Inner {
     signer: Arc<dyn HeadSigner>,
     database: DatabaseId,
     writer: WriterId,
+    mirror: Option<Mirror>,
     published: RwLock<Arc<Published>>,
     writer_side: Mutex<WriterSide>,
     /// The thread whose write is running.
@@ -119,7 +122,11 @@ impl Inner {
         self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What is durable may leave the device from here on.
     fn publish(&self, published: Published) {
+        if let Some(mirror) = &self.mirror {
+            mirror.note(mirror::written(&published.durable, &self.writer));
+        }
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
     }
 

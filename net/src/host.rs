@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidewater_engine::host::Host;
-use tidewater_engine::store::Location;
+use tidewater_engine::store::{Location, MirrorLocation};
 use tidewater_sync::{CreateOptions, Database, DatabaseError, OpenOptions};
 
 /// The clock and the randomness of the operating system.
@@ -41,10 +41,11 @@ pub fn state_folder() -> Option<PathBuf> {
 /// The storage's page cache of databases opened here, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// How databases are opened on this machine: its clock and randomness, and [`state_folder`] as the mirror.
+/// How databases are opened on this machine: its clock and randomness, and [`state_folder`] for the mirrors.
 #[must_use]
 pub fn open_options() -> OpenOptions {
-    OpenOptions { host: Arc::new(SystemHost), mirror: state_folder(), cache_bytes: CACHE_BYTES }
+    let mirror = state_folder().map(MirrorLocation::Folder);
+    OpenOptions { host: Arc::new(SystemHost), mirror, cache_bytes: CACHE_BYTES }
 }
 
 /// Creates a database with an identity of that name and a home space.

@@ -15,7 +15,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use control::{Control, SpaceState};
@@ -28,7 +27,7 @@ pub use tickets::MAX_PENDING_TICKETS;
 pub(crate) use tickets::{Enrolment, RedeemError, Welcome};
 use tidewater_engine::host::{HeadSigner, Host};
 use tidewater_engine::id::{DeviceId, SpaceId};
-use tidewater_engine::store::{Location, Options, Store};
+use tidewater_engine::store::{Location, MirrorLocation, Options, Store};
 
 use crate::codec::{Codec, Malformed};
 use crate::database::records::IdentityRecord;
@@ -41,8 +40,8 @@ use crate::status::SyncStatus;
 pub struct OpenOptions {
     /// The clock and the randomness.
     pub host: Arc<dyn Host>,
-    /// Where the nonces of file databases are mirrored, outside the file: see [`Options::mirror`].
-    pub mirror: Option<PathBuf>,
+    /// Where the database's mirror is kept, outside of its file: see [`Options::mirror`].
+    pub mirror: Option<MirrorLocation>,
     /// The storage's page cache, in bytes.
     pub cache_bytes: usize,
 }

@@ -1,7 +1,7 @@
 //! Opening: what kind of file it is, who holds it, which incarnation of the device it is.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -12,20 +12,19 @@ use redb::{DatabaseError, ReadableDatabase, StorageBackend, TableError};
 use super::era::{Era, open_redb};
 use super::group::WriterSide;
 use super::lease::{Failure, Lease, Storage};
-use super::options::{Location, Options};
+use super::mirror::{Mirror, Nonce, written};
+use super::options::{Location, MirrorLocation, Options};
 use super::pages::{DamagedPage, FORMAT_VERSION, Kind, Pages, kind};
 use super::tables::{WriteTables, failed, name};
-use super::{Inner, OpenError, ReadError, Store};
+use super::{Inner, OpenError, ReadError, Store, state};
 use crate::contain::contain;
-use crate::id::{DatabaseId, Incarnation, WriterId};
+use crate::host::Host;
+use crate::id::{DatabaseId, DeviceId, Incarnation, WriterId};
 
 const DATABASE_KEY: &[u8] = b"database";
 const NONCE_KEY: &[u8] = b"nonce";
 const INCARNATION_KEY: &[u8] = b"incarnation";
 const DEVICE_RECORD: &[u8] = b"device";
-
-/// A nonce written at every open, to the file and to its mirror: a file whose nonce is not the mirror's is a copy.
-const NONCE_BYTES: usize = 16;
 
 pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenError> {
     let (backend, place): (Box<dyn StorageBackend>, _) = match location {
@@ -226,24 +225,18 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
     let mut transaction = era.redb().begin_write().map_err(|error| place.unreadable(&lease, error))?;
     transaction.set_two_phase_commit(true);
     transaction.set_quick_repair(true);
-    let (signer, database, nonce, mirror);
-    let incarnation: [u8; Incarnation::BYTES];
+    let (signer, database, writer, mirror);
     {
         let mut tables = WriteTables::new(&transaction, era.lessee());
         tables.create().map_err(damaged)?;
         let stored = |tables: &WriteTables<'_>, key: &[u8]| -> Result<Option<Vec<u8>>, OpenError> {
             Ok(tables.meta.get(key).map_err(damaged)?.map(|row| row.to_vec()))
         };
-        let random = |count: usize| {
-            let mut bytes = vec![0; count];
-            options.host.fill_random(&mut bytes);
-            bytes
-        };
         if stored(&tables, DATABASE_KEY)?.is_none() {
             if !options.create {
                 return Err(place.foreign("its creation was not finished"));
             }
-            tables.meta.insert(DATABASE_KEY, &random(DatabaseId::BYTES)).map_err(damaged)?;
+            tables.meta.insert(DATABASE_KEY, &random::<{ DatabaseId::BYTES }>(&*options.host)).map_err(damaged)?;
         }
         let id = stored(&tables, DATABASE_KEY)?.and_then(|id| id.try_into().ok());
         database = DatabaseId(id.ok_or_else(|| place.foreign("it has no database id"))?);
@@ -253,27 +246,15 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
         if device.as_ref() != Some(&record) {
             tables.local.insert(DEVICE_RECORD, &record).map_err(damaged)?;
         }
-        let identity = place.identity.as_ref();
-        mirror = identity.and_then(|identity| Some(Mirror::new(options.mirror.as_ref()?, &database, identity)));
-        let old_nonce = stored(&tables, NONCE_KEY)?;
-        let is_the_mirror_s = mirror.as_ref().and_then(Mirror::read) == old_nonce;
-        let known = old_nonce.is_some() && (is_the_mirror_s || planted!(IncarnationKept));
-        let old = stored(&tables, INCARNATION_KEY)?.filter(|_| known).and_then(|bytes| bytes.try_into().ok());
-        incarnation = old.unwrap_or_else(|| random(Incarnation::BYTES).try_into().unwrap_or_default());
-        nonce = random(NONCE_BYTES);
-        tables.meta.insert(INCARNATION_KEY, &incarnation).map_err(damaged)?;
-        tables.meta.insert(NONCE_KEY, &nonce).map_err(damaged)?;
+        let of_file = (&database, place.identity.as_deref());
+        (writer, mirror) =
+            who_writes(&mut tables, options.mirror, of_file, signer.device(), &*options.host).map_err(damaged)?;
     }
     transaction.commit().map_err(|error| place.unreadable(&lease, error))?;
     if era.lessee().failure().is_some() {
         return Err(place.unreadable(&lease, "it can't be written"));
     }
-    // Only after the file: a crash in between leaves two different nonces, and so a new incarnation, which is safe.
-    if let Some(mirror) = mirror {
-        mirror.write(&nonce);
-    }
     let published = era.load().map_err(damaged)?;
-    let writer = WriterId { device: signer.device(), incarnation: Incarnation(incarnation) };
     Ok(Store {
         inner: Arc::new(Inner {
             storage,
@@ -282,6 +263,7 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
             signer,
             database,
             writer,
+            mirror,
             published: RwLock::new(Arc::new(published)),
             sealer: Mutex::default(),
             opener: Mutex::default(),
@@ -295,39 +277,47 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
     })
 }
 
+fn random<const BYTES: usize>(host: &dyn Host) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    host.fill_random(&mut bytes);
+    bytes
+}
+
+/// Who writes this file from here on, and its mirror: the same writer as before, if the mirror says that this is the file as
+/// that one left it.
+fn who_writes(
+    tables: &mut WriteTables<'_>,
+    mirror: Option<MirrorLocation>,
+    of_file: (&DatabaseId, Option<&str>),
+    device: DeviceId,
+    host: &dyn Host,
+) -> Result<(WriterId, Option<Mirror>), ReadError> {
+    let is = |incarnation| WriterId { device, incarnation: Incarnation(incarnation) };
+    let (other, nonce): (_, Nonce) = (is(random(host)), random(host));
+    let stored = |key: &[u8]| Ok::<_, ReadError>(tables.meta.get(key)?.map(|row| row.to_vec()));
+    let old_nonce: Option<Nonce> = stored(NONCE_KEY)?.and_then(|nonce| nonce.try_into().ok());
+    let old = stored(INCARNATION_KEY)?.and_then(|bytes| bytes.try_into().ok()).map(is);
+    let old_written = match &old {
+        Some(old) if mirror.is_some() => written(&state::load(tables)?, old),
+        _ => 0,
+    };
+    // Before the file: from here on no other state of it passes for the last one. A crash in between leaves two different
+    // nonces, and so a new incarnation, which is safe.
+    let taken = Mirror::take(mirror, of_file, (old_nonce, old_written), nonce);
+    let is_last = taken.as_ref().is_some_and(|(_, is_last)| *is_last || planted!(IncarnationKept));
+    let writer = old.filter(|_| is_last).unwrap_or(other);
+    tables.meta.insert(INCARNATION_KEY, writer.incarnation.as_bytes())?;
+    match taken {
+        Some(_) => tables.meta.insert(NONCE_KEY, &nonce)?,
+        // No mirror will know of what is written from here on.
+        None => retire(tables)?,
+    }
+    Ok((writer, taken.map(|(mirror, _)| mirror)))
+}
+
 /// Makes the next open start a new incarnation.
 pub(super) fn retire(tables: &mut WriteTables<'_>) -> Result<(), ReadError> {
     tables.meta.remove(NONCE_KEY)
-}
-
-/// The nonce outside the file, keyed by database id and file identity.
-struct Mirror(PathBuf);
-
-impl Mirror {
-    fn new(folder: &Path, database: &DatabaseId, identity: &str) -> Self {
-        Self(folder.join(format!("{database}-{identity}")))
-    }
-
-    fn read(&self) -> Option<Vec<u8>> {
-        std::fs::read(&self.0).ok()
-    }
-
-    /// A mirror that can't be written costs a new incarnation at the next open, nothing else.
-    fn write(&self, nonce: &[u8]) {
-        let write = || -> std::io::Result<()> {
-            if let Some(folder) = self.0.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            let fresh = self.0.with_extension("new");
-            let mut file = File::create(&fresh)?;
-            file.write_all(nonce)?;
-            file.sync_all()?;
-            std::fs::rename(&fresh, &self.0)
-        };
-        if let Err(error) = write() {
-            tracing::warn!(path = %self.0.display(), %error, "the mirror could not be written");
-        }
-    }
 }
 
 /// A file that must keep its name: what is written to one that was deleted or replaced is lost.

@@ -17,6 +17,16 @@ pub enum Location {
     Backend(Box<dyn redb::StorageBackend>),
 }
 
+/// Where the mirror of a database is kept: outside of its file, what tells the file from copies and earlier states of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MirrorLocation {
+    /// A folder for the mirrors of many files. It is made when it is missing. Only a [`Location::File`] has one there.
+    Folder(PathBuf),
+    /// Any redb storage, for the mirror of this database alone.
+    Backend(Box<dyn redb::StorageBackend>),
+}
+
 /// How to open a database.
 pub struct Options {
     /// The clock and the randomness.
@@ -27,8 +37,8 @@ pub struct Options {
     pub create: bool,
     /// Fail when the file exists.
     pub exclusive: bool,
-    /// Where the nonces of file databases are mirrored, outside the file. `None`: every open starts a new incarnation.
-    pub mirror: Option<PathBuf>,
+    /// Where the database's mirror is kept. `None`: every open starts a new incarnation.
+    pub mirror: Option<MirrorLocation>,
     /// redb's page cache, in bytes.
     pub cache_bytes: usize,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tidewater_engine::fields;
 use tidewater_engine::id::WriterId;
 use tidewater_engine::log::Plane;
-use tidewater_engine::store::{Durability, Edit, Location, TransactionError, WriteError};
+use tidewater_engine::store::{Durability, Edit, Location, MirrorLocation, TransactionError, WriteError};
 use tidewater_sync::{CreateOptions, Database, OpenOptions, Purpose};
 use tidewater_tests::conversation::converse;
 use tidewater_tests::host::SimulatedHost;
@@ -33,7 +33,11 @@ impl Machine {
     }
 
     fn options(&self) -> OpenOptions {
-        OpenOptions { host: self.host.clone(), mirror: Some(self.path("mirror")), cache_bytes: 1 << 20 }
+        OpenOptions {
+            host: self.host.clone(),
+            mirror: Some(MirrorLocation::Folder(self.path("mirror"))),
+            cache_bytes: 1 << 20,
+        }
     }
 
     fn create(&self, name: &str, identity: Option<&str>) -> Database {

@@ -60,6 +60,34 @@ fn an_old_copy_put_back_becomes_another_writer() {
 }
 
 #[test]
+fn a_file_that_was_copied_while_it_was_open_and_put_back_becomes_another_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    a.insert("n", &[]);
+    let writer = a.store.writer();
+    let earlier = std::fs::read(&path).unwrap();
+    a.insert("m", &[]);
+    drop(a);
+    std::fs::write(&path, earlier).unwrap();
+    assert_ne!(at(1, &path, &mirror).store.writer(), writer, "the second entry may be with others");
+}
+
+#[test]
+fn a_file_that_was_put_back_as_it_was_keeps_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    a.insert("n", &[]);
+    let (writer, earlier) = (a.store.writer(), std::fs::read(&path).unwrap());
+    drop(a);
+    std::fs::write(&path, earlier).unwrap();
+    let a = at(1, &path, &mirror);
+    assert_eq!(a.store.writer(), writer, "nothing was written since");
+    assert!(a.alive("n"));
+}
+
+#[test]
 fn a_writer_who_is_let_in_again_goes_on_with_a_new_log() {
     let folder = tempfile::tempdir().unwrap();
     let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));

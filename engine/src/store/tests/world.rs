@@ -10,7 +10,9 @@ use crate::host::{HeadSigner, Host};
 use crate::id::{DeviceId, SpaceId};
 use crate::log::Plane;
 use crate::space::{Authority, EffectiveTable, Rank, SecretKey};
-use crate::store::{Durability, Edit, Location, OpenError, Options, Store, TransactionError, WriteError};
+use crate::store::{
+    Durability, Edit, Location, MirrorLocation, OpenError, Options, Store, TransactionError, WriteError,
+};
 use crate::value::{Fields, Value};
 
 pub(super) const SPACE: SpaceId = SpaceId([7; 32]);
@@ -62,7 +64,7 @@ pub(super) fn options(seed: u8, host: Arc<TestHost>, mirror: Option<&Path>) -> O
         signer: Box::new(move |_| Ok((Arc::new(Key(SigningKey::from_bytes(&[seed; 32]))), vec![seed]))),
         create: true,
         exclusive: false,
-        mirror: mirror.map(Path::to_owned),
+        mirror: mirror.map(|folder| MirrorLocation::Folder(folder.to_owned())),
         cache_bytes: 8 << 20,
     }
 }
