@@ -8,7 +8,7 @@ use tidewater_engine::host::HeadSigner;
 use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
 use tidewater_engine::log::{Plane, VersionVector};
 use tidewater_engine::space::{Authority, EffectiveTable, Rank, SecretKey};
-use tidewater_engine::store::{Location, Options, Store};
+use tidewater_engine::store::{Options, Store};
 
 use crate::disk::Disk;
 use crate::host::SimulatedHost;
@@ -96,8 +96,8 @@ impl SharedSpace {
 
     fn start(&mut self, number: usize) {
         let member = &mut self.members[number];
-        let location = Location::Backend(Box::new(member.disk.clone()));
-        let store = Store::open(location, options(member.seed, self.host.clone())).expect("the store opens");
+        let store =
+            Store::open(member.disk.location(), options(member.seed, self.host.clone())).expect("the store opens");
         store.set_effective(self.space, self.table.clone()).expect("the table is taken");
         store.set_home(self.space).expect("the space is home");
         member.store = Some(store);

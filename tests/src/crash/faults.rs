@@ -6,15 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tidewater_engine::host::Host;
+use tidewater_engine::id::WriterId;
 use tidewater_engine::log::Plane;
 use tidewater_engine::schema::Schema;
 use tidewater_engine::store::{
-    Durability, Location, LogBatch, OpenError, ReadError, ReceiveError, Snapshot, Store, TransactionError, WriteError,
+    Durability, LogBatch, OpenError, Options, ReadError, ReceiveError, Snapshot, Store, TransactionError, WriteError,
 };
 use tidewater_engine::value::{Fields, Value};
 
-use super::disk::{Counts, Disk, Fault, Kind};
-use super::workload::table;
+use super::workload::{Picture, table};
+use crate::disk::{Counts, Disk, Fault, Faults, Image, Kind};
 use crate::edits::SCHEMA;
 use crate::host::SimulatedHost;
 use crate::panic::said;
@@ -23,6 +24,10 @@ use crate::shared_space::SharedSpace;
 
 /// Steps of a workload.
 const STEPS: usize = 6;
+/// redb's cache, in bytes.
+const CACHE_BYTES: usize = 64 << 10;
+/// Above the seeds of workloads: no two openings of a file draw the same.
+const FIRST_OPENING: u64 = 1 << 63;
 
 /// How many faults to try.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +55,8 @@ pub struct Tried {
     pub unread: usize,
     /// Stores that did not open at first.
     pub unopened: usize,
+    /// Files that were put back after their workload, and were found out.
+    pub renewed: usize,
 }
 
 /// Lets every call of workload after workload fail.
@@ -68,7 +75,7 @@ pub fn faults(plan: Plan) -> Tried {
         for fault in all_faults(calm) {
             let ran = catch_unwind(AssertUnwindSafe(|| scene.run(Some(fault), &mut tried)));
             let counts = ran.unwrap_or_else(|panic| panic!("seed {seed}, {fault:?}: {}", said(&*panic)));
-            tried.points += usize::from(counts.failed > 0);
+            tried.points += usize::from(counts.failed() > 0);
         }
         seed += 1;
     }
@@ -77,7 +84,7 @@ pub fn faults(plan: Plan) -> Tried {
 
 fn all_faults(counts: Counts) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for lasts in [false, true] {
+    for times in [1, usize::MAX] {
         for (kind, calls) in [
             (Kind::Read, counts.reads),
             (Kind::Full, counts.writes),
@@ -86,7 +93,7 @@ fn all_faults(counts: Counts) -> Vec<Fault> {
             (Kind::Sync, counts.syncs),
             (Kind::Loss, counts.syncs),
         ] {
-            faults.extend((0..calls).map(|at| Fault { kind, at, lasts }));
+            faults.extend((0..calls).map(|at| Fault { kind, at, times }));
         }
     }
     faults
@@ -95,7 +102,9 @@ fn all_faults(counts: Counts) -> Vec<Fault> {
 /// A database as it is before a workload.
 struct Scene {
     shared: SharedSpace,
-    bytes: Vec<u8>,
+    image: Image,
+    /// Who wrote it.
+    writer: WriterId,
     documents: BTreeSet<String>,
     batch: LogBatch,
     /// The steps to come, in a seeded order.
@@ -120,14 +129,14 @@ impl Scene {
         let shared = SharedSpace::new(seed, 2);
         let mut random = Random::new(seed);
         let disk = Disk::default();
-        let store = Store::open(Location::Backend(Box::new(disk.clone())), shared.options(0, host(seed)));
-        let store = store.expect("a new database");
+        let store = open(&shared, &disk, seed).expect("a new database");
         store.set_effective(shared.space, table(&shared)).expect("the table is taken");
         store.set_home(shared.space).expect("home is set");
         let documents: BTreeSet<String> = (0..6 + random.below(6)).map(|number| format!("old{number}")).collect();
         for id in &documents {
             put(&store, id, Durability::Local, 200).expect("it is written");
         }
+        let writer = store.writer();
         drop(store);
         let other = shared.store(1);
         put(other, "foreign", Durability::Local, 50).expect("it is written");
@@ -138,36 +147,32 @@ impl Scene {
             steps.swap(at, random.below(at + 1));
         }
         steps.truncate(STEPS);
-        Self { shared, bytes: disk.bytes(), documents, batch, steps }
-    }
-
-    fn open(&self, disk: &Disk) -> Result<Store, OpenError> {
-        // Next to no cache: what is read is read from the disk.
-        let mut options = self.shared.options(0, host(3));
-        options.cache_bytes = 64 << 10;
-        Store::open(Location::Backend(Box::new(disk.clone())), options)
+        Self { shared, image: disk.image(), writer, documents, batch, steps }
     }
 
     /// The workload, with a call that fails.
     fn run(&self, fault: Option<Fault>, tried: &mut Tried) -> Counts {
-        let disk = Disk::of(self.bytes.clone());
-        disk.set_fault(fault);
-        let store = match self.open(&disk) {
+        let disk = Disk::holding(self.image.clone());
+        disk.set_faults(Faults { calls: fault, ..Faults::default() });
+        let store = match open(&self.shared, &disk, FIRST_OPENING) {
             Ok(store) => store,
             Err(error) => {
                 assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
                 tried.unopened += 1;
                 disk.mend();
-                self.open(&disk).unwrap_or_else(|error| panic!("it does not open once the disk is well: {error}"))
+                open(&self.shared, &disk, FIRST_OPENING + 1)
+                    .unwrap_or_else(|error| panic!("it does not open once the disk is well: {error}"))
             }
         };
+        let (opened_well, writer) = (disk.counts().failed() == 0, store.writer());
+        assert!(!opened_well || writer == self.writer, "it opens as {writer}, and was closed as {}", self.writer);
         let reading_fails = fault.is_some_and(|fault| fault.kind == Kind::Read);
         let mut run = Run { scene: self, disk: &disk, known: self.known(), buffered: Vec::new(), reading_fails, tried };
         for (number, step) in self.steps.iter().enumerate() {
             run.step(&store, number, *step);
         }
         // Then closing fails, if anything.
-        let all_went_well = disk.counts().failed == 0 && run.buffered.is_empty();
+        let all_went_well = disk.counts().failed() == 0 && run.buffered.is_empty();
         let digest = store.digest(&self.shared.space);
         drop(store);
         // Closing would have stored what is only buffered.
@@ -175,7 +180,10 @@ impl Scene {
         let known = run.known;
         let counts = disk.counts();
         disk.mend();
-        let store = self.open(&disk).unwrap_or_else(|error| panic!("it does not open again: {error}"));
+        self.restore(&disk, tried);
+        let store = open(&self.shared, &disk, FIRST_OPENING + 3)
+            .unwrap_or_else(|error| panic!("it does not open again: {error}"));
+        assert!(!opened_well || store.writer() == writer, "it opens again as {}, and was {writer}", store.writer());
         if let Ok(digest) = digest
             && all_went_well
         {
@@ -187,13 +195,31 @@ impl Scene {
         counts
     }
 
+    /// The file as it was before the workload is put back beside the mirror of now: whoever wrote since does not go on from there.
+    fn restore(&self, disk: &Disk, tried: &mut Tried) {
+        let now = disk.image();
+        let [now, before] = [now.database, self.image.database.clone()]
+            .map(|database| Disk::holding(Image { database, mirror: now.mirror.clone() }));
+        let open = |disk| {
+            let store = open(&self.shared, disk, FIRST_OPENING + 2)
+                .unwrap_or_else(|error| panic!("a file that is put back does not open: {error}"));
+            (store.writer(), Picture::of(&store, &self.shared.space))
+        };
+        let ((_, now), (writer, before)) = (open(&now), open(&before));
+        let [before, now] = [before, now].map(|picture| picture.written(&writer));
+        assert!(before >= now, "{writer} goes on with {before} entries, and has written {now}");
+        tried.renewed += usize::from(writer != self.writer);
+    }
+
     fn known(&self) -> BTreeMap<String, Fate> {
         self.documents.iter().map(|id| (id.clone(), Fate::There)).collect()
     }
 }
 
-fn host(seed: u64) -> Arc<SimulatedHost> {
-    Arc::new(SimulatedHost::new(seed))
+fn open(shared: &SharedSpace, disk: &Disk, seed: u64) -> Result<Store, OpenError> {
+    let options = shared.options(0, Arc::new(SimulatedHost::new(seed)));
+    // Next to no cache: what is read is read from the disk.
+    Store::open(disk.location(), Options { mirror: disk.mirror(), cache_bytes: CACHE_BYTES, ..options })
 }
 
 fn put(store: &Store, id: &str, durability: Durability, bytes: usize) -> Result<(), WriteError> {
@@ -254,7 +280,7 @@ impl Run<'_> {
             Ok(()) => {
                 self.buffered.extend(ids);
                 // A disk that fails may lose what is only buffered; then the next durable write says so.
-                if step != Step::Buffered || self.disk.counts().failed == 0 {
+                if step != Step::Buffered || self.disk.counts().failed() == 0 {
                     self.known.extend(self.buffered.iter().map(|id| (id.clone(), Fate::There)));
                 }
                 if step != Step::Buffered {
@@ -271,7 +297,7 @@ impl Run<'_> {
     }
 
     fn doubt_buffered(&mut self) {
-        if self.disk.counts().failed > 0 {
+        if self.disk.counts().failed() > 0 {
             self.known.extend(self.buffered.iter().map(|id| (id.clone(), Fate::Unknown)));
         }
     }

@@ -10,9 +10,8 @@ use tidewater_engine::query::{Filter, Query};
 use tidewater_engine::store::{OpenError, ReadError, Snapshot, Store};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::disk::Disk;
-use super::image::{Images, Loss};
 use super::workload::{Recording, record};
+use crate::disk::{Disk, Image, Images, Loss};
 use crate::random::Random;
 
 /// The unit of a database file, in bytes.
@@ -66,18 +65,18 @@ pub fn all_threads() -> usize {
 pub fn rot(plan: Plan) -> Tried {
     let recording = record(plan.seed, plan.steps);
     let stale = half_way(&recording);
-    let store = recording.open(&Disk::of(recording.bytes.clone())).expect("a sound database opens");
+    let store = recording.open_with(&Disk::holding(recording.image.clone()), 0).expect("a sound database opens");
     let questions = Questions::of(&store, &recording);
     drop(store);
-    let truth = questions.ask(&recording, &Disk::of(recording.bytes.clone()), "the sound database", &|| {});
+    let truth = questions.ask(&recording, &Disk::holding(recording.image.clone()), "the sound database", &|| {});
     let truth = truth.expect("it opens");
     assert!(truth.answers.iter().all(|(_, answer)| answer.is_ok()), "a sound database answers: {truth:?}");
-    let (pages, stale) = (&written(&recording.bytes), &stale);
+    let (pages, stale) = (&written(&recording.image.database), &stale);
     let part = &|first: usize| {
         let mut tried = Tried::default();
         for number in (first..plan.images).step_by(plan.threads) {
             let place = format!("seed {} steps {} image {number}", plan.seed, plan.steps);
-            let disk = Disk::of(recording.bytes.clone());
+            let disk = Disk::holding(recording.image.clone());
             let rot = || {
                 let mut random = Random::new(plan.seed ^ (number as u64) << 32);
                 disk.change(|bytes| damage(bytes, pages, stale, &mut random))
@@ -144,11 +143,11 @@ impl Tried {
 
 /// What the file held in the middle of the workload.
 fn half_way(recording: &Recording) -> Vec<u8> {
-    let mut images = Images::new(Vec::new(), &recording.tape);
+    let mut images = Images::new(Image::default(), &recording.tape);
     while images.played() < recording.tape.len() / 2 {
         images.play();
     }
-    images.image(Loss::Nothing, &mut Random::new(0))
+    images.image(Loss::Nothing, &mut Random::new(0)).database
 }
 
 /// The pages that something was ever written to.

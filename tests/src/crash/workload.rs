@@ -9,10 +9,10 @@ use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Plane, VersionVector};
 use tidewater_engine::schema::Schema;
 use tidewater_engine::space::{Cut, EffectiveTable, Rank, SecretKey};
-use tidewater_engine::store::{Durability, Location, OpenError, Options, Store, TransactionError, WriteError};
+use tidewater_engine::store::{Durability, OpenError, Options, Store, TransactionError, WriteError};
 use tidewater_engine::value::{Fields, Value};
 
-use super::disk::{Call, Disk};
+use crate::disk::{Call, Disk, Image};
 use crate::edits::{Action, IDS, SCHEMA, Write, is_refusal};
 use crate::host::SimulatedHost;
 use crate::random::Random;
@@ -67,6 +67,12 @@ impl Picture {
         }
     }
 
+    /// How many entries the logs of a writer have.
+    #[must_use]
+    pub fn written(&self, writer: &WriterId) -> u64 {
+        self.data.length(writer) + self.control.length(writer)
+    }
+
     /// Whether this is a state between two others that a group of commits led from one to the other.
     #[must_use]
     pub fn is_between(&self, before: &Self, after: &Self) -> bool {
@@ -91,6 +97,12 @@ pub struct Moment {
     pub group: bool,
     /// What a reader saw.
     pub picture: Picture,
+    /// Who wrote.
+    pub writer: WriterId,
+    /// Whether the next opening goes on as the same writer.
+    pub keeps_writer: bool,
+    /// Where the opening began that led here, if one did.
+    pub opened_from: Option<usize>,
 }
 
 /// A workload as it went.
@@ -104,7 +116,7 @@ pub struct Recording {
     /// Whoever the recorded store was.
     pub writers: BTreeSet<WriterId>,
     /// What the disk held at the end.
-    pub bytes: Vec<u8>,
+    pub image: Image,
 }
 
 impl std::fmt::Debug for Recording {
@@ -114,12 +126,12 @@ impl std::fmt::Debug for Recording {
 }
 
 impl Recording {
-    /// Opens a store of the recorded device on a disk, always with the same randomness.
+    /// Opens a store of the recorded device on a disk, with the randomness of a seed.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open(&self, disk: &Disk) -> Result<Store, OpenError> {
-        open(&self.shared, disk, 7)
+    pub fn open(&self, disk: &Disk, seed: u64) -> Result<Store, OpenError> {
+        open(&self.shared, disk, true, seed)
     }
 
     /// As [`Recording::open`], with so much of redb's cache, in bytes.
@@ -127,14 +139,14 @@ impl Recording {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(&self, disk: &Disk, cache_bytes: usize) -> Result<Store, OpenError> {
-        let options = Options { cache_bytes, ..self.shared.options(0, Arc::new(SimulatedHost::new(7))) };
-        Store::open(Location::Backend(Box::new(disk.clone())), options)
+        let options = self.shared.options(0, Arc::new(SimulatedHost::new(7)));
+        Store::open(disk.location(), Options { cache_bytes, mirror: disk.mirror(), ..options })
     }
 }
 
-fn open(shared: &SharedSpace, disk: &Disk, seed: u64) -> Result<Store, OpenError> {
-    let options = shared.options(0, Arc::new(SimulatedHost::new(seed)));
-    Store::open(Location::Backend(Box::new(disk.clone())), options)
+fn open(shared: &SharedSpace, disk: &Disk, with_mirror: bool, seed: u64) -> Result<Store, OpenError> {
+    let mirror = if with_mirror { disk.mirror() } else { None };
+    Store::open(disk.location(), Options { mirror, ..shared.options(0, Arc::new(SimulatedHost::new(seed))) })
 }
 
 /// The table with a key for the control plane.
@@ -148,6 +160,8 @@ struct Recorder {
     shared: SharedSpace,
     disk: Disk,
     store: Option<Store>,
+    /// Whether the next opening goes on as the same writer.
+    keeps_writer: bool,
     table: EffectiveTable,
     moments: Vec<Moment>,
     writers: BTreeSet<WriterId>,
@@ -161,12 +175,10 @@ struct Recorder {
 pub fn record(seed: u64, steps: usize) -> Recording {
     let shared = SharedSpace::new(seed, MEMBERS);
     let table = table(&shared);
-    let disk = Disk::default();
-    let store = open(&shared, &disk, seed).expect("a new database");
-    let writers = [store.writer()].into();
-    let random = Random::new(seed);
-    let mut recorder = Recorder { random, shared, disk, store: Some(store), table, moments: Vec::new(), writers };
-    recorder.note("create", true, false);
+    let (disk, random) = (Disk::default().recording(), Random::new(seed));
+    let (moments, writers) = (Vec::new(), BTreeSet::new());
+    let mut recorder = Recorder { random, shared, disk, store: None, keeps_writer: true, table, moments, writers };
+    recorder.open("create", seed);
     recorder.begin();
     for step in 0..steps {
         recorder.shared.host.advance_ms(7);
@@ -179,7 +191,7 @@ pub fn record(seed: u64, steps: usize) -> Recording {
     recorder.reopen();
     recorder.store = None;
     let Recorder { shared, disk, moments, writers, .. } = recorder;
-    Recording { shared, bytes: disk.bytes(), tape: disk.take_tape(), moments, writers }
+    Recording { shared, image: disk.image(), tape: disk.take_tape(), moments, writers }
 }
 
 /// How many kinds of steps there are.
@@ -191,8 +203,9 @@ impl Recorder {
     }
 
     fn note(&mut self, what: &'static str, durable: bool, group: bool) {
-        let picture = Picture::of(self.store(), &self.shared.space);
-        self.moments.push(Moment { what, calls: self.disk.calls(), durable, group, picture });
+        let (picture, writer) = (Picture::of(self.store(), &self.shared.space), self.store().writer());
+        let (calls, keeps_writer) = (self.disk.calls(), self.keeps_writer);
+        self.moments.push(Moment { what, calls, durable, group, picture, writer, keeps_writer, opened_from: None });
     }
 
     fn begin(&mut self) {
@@ -235,13 +248,21 @@ impl Recorder {
         }
     }
 
+    /// Once in a while without the mirror: then this writer is another one, and the next opening makes another one again.
     fn reopen(&mut self) {
         self.store = None;
+        self.keeps_writer = !self.random.one_in(3);
         let seed = self.random.number();
-        let store = open(&self.shared, &self.disk, seed).expect("it opens again");
+        self.open("reopen", seed);
+    }
+
+    fn open(&mut self, what: &'static str, seed: u64) {
+        let from = self.disk.calls();
+        let store = open(&self.shared, &self.disk, self.keeps_writer, seed).expect("it opens");
         self.writers.insert(store.writer());
         self.store = Some(store);
-        self.note("reopen", true, false);
+        self.note(what, true, false);
+        self.moments.last_mut().expect("just noted").opened_from = Some(from);
     }
 
     /// Half of the commits change something for certain; the others are refused as often as not.

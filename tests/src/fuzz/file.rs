@@ -3,7 +3,7 @@
 use std::io;
 
 use redb::StorageBackend;
-use tidewater_engine::store::{Location, Pages};
+use tidewater_engine::store::Pages;
 use tidewater_sync::Database;
 
 use super::people::{options, people};
@@ -34,7 +34,7 @@ fn run(input: &[u8]) -> bool {
         // What is damaged already stays so.
         let _ = if high & WITH_SUM > 0 { change_page(&disk, place, change) } else { change_file(&disk, place, change) };
     }
-    let Ok(database) = Database::open(Location::Backend(Box::new(disk)), options(61)) else { return false };
+    let Ok(database) = Database::open(disk.location(), options(61)) else { return false };
     if let Ok(Some(note)) = database.snapshot().and_then(|now| now.get(None, "notes", "by-ada")) {
         assert_eq!(note.fields["title"], "by-ada".into(), "what is read is the truth");
     }
@@ -42,18 +42,19 @@ fn run(input: &[u8]) -> bool {
 }
 
 fn change_file(disk: &Disk, place: usize, change: u8) -> io::Result<()> {
-    let at = place as u64 % disk.len()?.max(1);
+    let file = disk.database();
+    let at = place as u64 % file.len()?.max(1);
     if change == 0 {
-        return disk.set_len(at);
+        return file.set_len(at);
     }
     let mut byte = [0];
-    disk.read(at, &mut byte)?;
-    disk.write(at, &[byte[0] ^ change])
+    file.read(at, &mut byte)?;
+    file.write(at, &[byte[0] ^ change])
 }
 
 /// The same to what redb takes for its file.
 fn change_page(disk: &Disk, place: usize, change: u8) -> io::Result<()> {
-    let pages = Pages::new(Box::new(disk.clone()));
+    let pages = Pages::new(Box::new(disk.database()));
     let at = place as u64 % pages.len()?.max(1);
     if change == 0 {
         pages.set_len(at - at % 4096)?;
@@ -81,7 +82,7 @@ fn seeds() -> Vec<Vec<u8>> {
 /// Where these bytes stand in what redb takes for its file.
 fn places_of(wanted: &[u8]) -> Vec<u32> {
     let disk = Disk::holding(people().ada.clone());
-    let pages = Pages::new(Box::new(disk));
+    let pages = Pages::new(Box::new(disk.database()));
     let mut found = Vec::new();
     for page in 1..pages.len().expect("an honest file") / 4096 {
         let mut bytes = vec![0; 4096];

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::schema::Schema;
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::{Durability, Edit, Location, Transaction, WriteError};
+use tidewater_engine::store::{Durability, Edit, Transaction, WriteError};
 use tidewater_engine::value::{Fields, Value};
 use tidewater_sync::{CreateOptions, Database, IdentityCard, OpenOptions, Purpose};
 
@@ -45,7 +45,7 @@ pub(super) fn people() -> &'static People {
 
 /// Opens a disk.
 pub(super) fn open_on(disk: &Disk, seed: u64) -> Database {
-    Database::open(Location::Backend(Box::new(disk.clone())), options(seed)).expect("a database opens")
+    Database::open(disk.location(), options(seed)).expect("a database opens")
 }
 
 pub(super) fn options(seed: u64) -> OpenOptions {
@@ -59,7 +59,7 @@ pub(super) fn open(file: &[u8], seed: u64) -> Database {
 
 fn create(disk: &Disk, seed: u64, name: Option<&str>) -> Database {
     let options = CreateOptions { open: options(seed), identity: name.map(str::to_owned), home: name.is_some() };
-    Database::create(Location::Backend(Box::new(disk.clone())), options).expect("a database is created")
+    Database::create(disk.location(), options).expect("a database is created")
 }
 
 fn write(database: &Database, body: impl FnOnce(&mut Transaction<'_>) -> Result<(), WriteError>) {
@@ -95,7 +95,7 @@ fn meet() -> People {
     frames.dedup();
     let cards = vec![ada.card().expect("a card"), ben.card().expect("a card")];
     drop((ada, laptop, ben, eve));
-    let [ada, laptop, ben, eve] = [ada_disk, laptop_disk, ben_disk, eve_disk].map(|disk| disk.durable());
+    let [ada, laptop, ben, eve] = [ada_disk, laptop_disk, ben_disk, eve_disk].map(|disk| disk.durable().database);
     People { ada, laptop, ben, eve, space, cards, frames }
 }
 

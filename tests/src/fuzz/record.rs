@@ -1,6 +1,5 @@
 //! Target: document records, put into a file with the right check.
 
-use tidewater_engine::store::Location;
 use tidewater_sync::Database;
 
 use super::people::{options, people};
@@ -26,7 +25,7 @@ fn run(input: &[u8]) -> bool {
     let documents = rows(&disk, DOCUMENTS);
     let note = documents.iter().find(|(key, _)| key.ends_with(b"n1")).expect("a note");
     put(&disk, DOCUMENTS, &note.0, Some(input));
-    let Ok(database) = Database::open(Location::Backend(Box::new(disk)), options(71)) else { return false };
+    let Ok(database) = Database::open(disk.location(), options(71)) else { return false };
     let taken = database.snapshot().and_then(|now| now.get(None, "notes", "n1")).is_ok();
     read_everything(&database);
     taken

@@ -1,7 +1,7 @@
 //! Target: rows of a database file that were changed and given the right check, as whoever may write to the file can.
 
 use redb::{Database as Redb, ReadableDatabase, ReadableTable, TableDefinition};
-use tidewater_engine::store::{Location, Pages};
+use tidewater_engine::store::Pages;
 use tidewater_sync::Database;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -47,7 +47,7 @@ fn definition(table: usize) -> TableDefinition<'static, &'static [u8], &'static 
 }
 
 fn redb(disk: &Disk) -> Redb {
-    Redb::builder().create_with_backend(Pages::new(Box::new(disk.clone()))).expect("an honest file opens")
+    Redb::builder().create_with_backend(Pages::new(Box::new(disk.database()))).expect("an honest file opens")
 }
 
 /// The rows of a table with their values without checks.
@@ -114,7 +114,7 @@ fn run(input: &[u8]) -> bool {
             break;
         }
     }
-    Database::open(Location::Backend(Box::new(disk)), options(51)).is_ok_and(|database| read_everything(&database))
+    Database::open(disk.location(), options(51)).is_ok_and(|database| read_everything(&database))
 }
 
 fn seeds() -> Vec<Vec<u8>> {

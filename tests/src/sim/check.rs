@@ -192,4 +192,33 @@ impl World {
         }
         Ok(())
     }
+
+    /// Who starts goes on as the same writer, unless its file is another one; and nobody goes on as a writer without all
+    /// that this one wrote.
+    pub(super) fn check_writer(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(database) = self.replicas[number].healthy().cloned() else { return Ok(()) };
+        let writer = database.writer();
+        for (space, plane, written) in self.ledger.written(&writer) {
+            let held = database.vector(&space, plane).map_or(0, |vector| vector.length(&writer));
+            if held < written {
+                let why = format!("replica {number} starts as {writer} with {held} entries of {space}, of {written}");
+                return Err(self.failure(why));
+            }
+        }
+        let Some(before) = self.replicas[number].writer.replace(writer) else { return Ok(()) };
+        if before == writer {
+            self.trace.count("starts as the same writer");
+            return Ok(());
+        }
+        self.trace.count("starts as another writer");
+        let is_cut = |space: &SpaceId| {
+            database.effective(space).is_some_and(|table| table.data_length(Plane::Data, &before) < u64::MAX)
+        };
+        // A cut closes a log for ever, even where more of the control plane undoes it.
+        let may_be_cut = self.ledger.was_revoked(before.device) || database.spaces().iter().any(is_cut);
+        if self.replicas[number].keeps_writer && !may_be_cut {
+            return Err(self.failure(format!("replica {number} was {before} and starts as {writer}")));
+        }
+        Ok(())
+    }
 }

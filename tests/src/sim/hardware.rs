@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::model::Model;
 use super::replica::Replica;
 use super::world::{Event, World};
-use crate::disk::{Disk, Faults, Unsynced};
+use crate::disk::{self, Disk, Faults, Image, Kind, Loss};
 use crate::random::Random;
 
 /// 1 January of year 0 and 31 December of year 9999, in milliseconds since 1970.
@@ -70,35 +70,39 @@ impl World {
     }
 
     fn lose_power(&mut self, number: usize, fault: Fault, random: &mut Random) -> Result<(), Failure> {
-        let unsynced = match fault {
-            Fault::LostWrites => Unsynced::Lost,
-            _ if random.one_in(6) => Unsynced::Kept,
-            _ => Unsynced::Torn,
+        let loss = match fault {
+            Fault::LostWrites => Loss::All,
+            _ if random.one_in(6) => Loss::Nothing,
+            _ => Loss::Some,
         };
         self.write_until_dark(number, random);
-        let (disk, sectors) = self.replicas[number].disk.lose_power(unsynced, random);
+        let (disk, calls) = self.replicas[number].disk.lose_power(loss, random);
         self.stop(number);
         self.replicas[number].disk = disk;
-        if sectors > 0 || fault == Fault::LostWrites {
+        if calls > 0 || fault == Fault::LostWrites {
             self.faults.note(fault);
         }
-        self.tell(&format!("the power of {number} goes, with {sectors} sectors not synced: {unsynced:?}"));
+        self.tell(&format!("the power of {number} goes, with {calls} calls not synced: {loss:?} lost"));
         self.schedule(random.below(5_000) as i64, Event::Start { replica: number });
         Ok(())
     }
 
     fn fail_disk(&mut self, number: usize, fault: Fault, random: &mut Random) -> Result<(), Failure> {
-        let some = 1 + random.below(3) as u32;
+        let some = 1 + random.below(3);
         if self.replicas[number].is_sick() {
             return Ok(());
         }
         let disk = &self.replicas[number].disk;
-        disk.set_faults(match fault {
-            Fault::FailedReads => Faults { reads: some, ..Faults::default() },
-            Fault::FailedWrites => Faults { writes: some, ..Faults::default() },
-            _ => Faults { capacity: Some(disk.size()), ..Faults::default() },
-        });
-        self.tell(&format!("the disk of {number}: {fault}"));
+        let next = |kind| Faults { calls: Some(disk::Fault { kind, at: 0, times: some }), ..Faults::default() };
+        let faults = match fault {
+            Fault::FailedReads => next(Kind::Read),
+            Fault::FailedWrites => {
+                next(*random.pick(&[Kind::Change, Kind::Change, Kind::Short, Kind::Sync, Kind::Loss]))
+            }
+            _ => Faults { capacity: Some(disk.image().size()), ..Faults::default() },
+        };
+        disk.set_faults(faults);
+        self.tell(&format!("the disk of {number}: {fault}, {:?}", faults.calls));
         self.schedule(random.below(3_000) as i64, Event::Mend { replica: number });
         match fault {
             // Little is read but at a start.
@@ -113,7 +117,7 @@ impl World {
     /// A disk works again. Who met the fault goes on, or is started anew.
     pub(super) fn mend(&mut self, number: usize) -> Result<(), Failure> {
         let disk = &self.replicas[number].disk;
-        let before = disk.faults();
+        let before = disk.counts();
         disk.set_faults(Faults::default());
         let kinds = [
             (before.failed_reads, Fault::FailedReads),
@@ -123,7 +127,7 @@ impl World {
         for (_, fault) in kinds.iter().filter(|(times, _)| *times > 0) {
             self.faults.note(*fault);
         }
-        if !before.struck() || self.replicas[number].running.is_none() {
+        if before.failed() == 0 || self.replicas[number].running.is_none() {
             return Ok(());
         }
         if self.chance.one_in(2) {
@@ -152,13 +156,16 @@ impl World {
         if self.replicas[number].is_sick() {
             return Ok(());
         }
-        let Some(image) = self.replicas[number].backup.take().filter(|_| random.one_in(2)) else {
-            self.replicas[number].backup = Some(self.replicas[number].disk.durable());
+        let Some(database) = self.replicas[number].backup.take().filter(|_| random.one_in(2)) else {
+            self.replicas[number].backup = Some(self.replicas[number].disk.durable().database);
             self.tell(&format!("a backup of {number}"));
             return Ok(());
         };
         self.stop(number);
-        self.replicas[number].disk = Disk::holding(image);
+        // The mirror is no part of a backup.
+        let replica = &mut self.replicas[number];
+        replica.disk = Disk::holding(Image { database, ..replica.disk.image() });
+        replica.keeps_writer = false;
         self.faults.note(Fault::Restored);
         self.ledger.forget_disk(number);
         self.tell(&format!("the backup of {number} is put back"));
@@ -174,7 +181,9 @@ impl World {
         if original.is_sick() || self.replicas.len() >= self.settings.replicas + COPIES || forks == original.honest {
             return Ok(());
         }
-        let disk = Disk::holding(original.disk.durable());
+        let image = original.disk.durable();
+        // Another machine has no mirror of it, unless everything there is a clone.
+        let disk = Disk::holding(if forks { image.clone() } else { image.database.clone().into() });
         // Two machines draw different things from the world, unless one is a clone of the other with all that it will draw.
         let host = if forks { original.host.twin() } else { original.host.beside(random.number()) };
         let twin = original.twin(host, disk);
@@ -184,7 +193,7 @@ impl World {
         self.tell(&format!("{copy} is a copy of {number}; the same life of it: {forks}"));
         if forks {
             // Both open the same image with the same randomness.
-            self.replicas[number].disk = Disk::holding(self.replicas[number].disk.durable());
+            self.replicas[number].disk = Disk::holding(image);
             self.stop(number);
             self.start(number)?;
         }
@@ -223,6 +232,10 @@ impl World {
         self.tell(&format!("{number} starts"));
         self.trace.count("starts");
         self.check_start(number)?;
+        self.check_writer(number)?;
+        let replica = &mut self.replicas[number];
+        // A mirror that can't be written makes another writer of the next start too.
+        replica.keeps_writer = !replica.is_sick();
         for pair in self.pairs.keys().copied().collect::<Vec<_>>() {
             if pair.0 == number || pair.1 == number {
                 self.dial_later(pair, false);

@@ -61,6 +61,11 @@ impl Ledger {
         self.revocations.entry((space, device)).or_default().push(held.clone());
     }
 
+    /// Whether somebody ever removed a device from a space.
+    pub(super) fn was_revoked(&self, device: DeviceId) -> bool {
+        self.revocations.keys().any(|(_, revoked)| *revoked == device)
+    }
+
     /// How much of each removed writer's log must count: what the author with the least of it held.
     pub(super) fn least_cuts(&self, space: SpaceId) -> BTreeMap<WriterId, u64> {
         let mut least = BTreeMap::new();
@@ -95,6 +100,18 @@ impl Ledger {
         let others = self.held.iter().filter(|((other, of), _)| *other != replica && *of == space);
         let lengths = others.map(|((other, _), vector)| (*other, vector.length(writer)));
         lengths.filter(|(_, length)| *length > held.length(writer)).max_by_key(|(_, length)| *length)
+    }
+
+    /// How many entries a writer was ever seen to have in each of its logs, if it runs only once.
+    pub(super) fn written(&self, writer: &WriterId) -> Vec<(SpaceId, Plane, u64)> {
+        let mut written = BTreeMap::new();
+        for (space, plane, of, length) in self.roots.keys().filter(|(_, _, of, _)| of == writer) {
+            if !self.forked.contains(of) {
+                let most: &mut u64 = written.entry((*space, *plane)).or_default();
+                *most = (*most).max(*length);
+            }
+        }
+        written.into_iter().map(|((space, plane), length)| (space, plane, length)).collect()
     }
 
     pub(super) fn note_fork(&mut self, writer: WriterId) {

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidewater_engine::host::Host;
-use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::{Change, ChangeGuard, Location};
+use tidewater_engine::store::{Change, ChangeGuard};
 use tidewater_sync::{CreateOptions, Database, DatabaseError, IdentityId, Member, OpenOptions};
 
 use super::follow::Follower;
@@ -23,8 +23,12 @@ pub(super) struct Replica {
     pub(super) identity: IdentityId,
     /// `None` while it is down.
     pub(super) running: Option<Running>,
-    /// An old image of the disk.
+    /// An old state of the database file.
     pub(super) backup: Option<Vec<u8>>,
+    /// Who it was when it last started, if its disk was well then.
+    pub(super) writer: Option<WriterId>,
+    /// Whether the next start goes on as the same writer, if its log stays open.
+    pub(super) keeps_writer: bool,
     /// Whether it keeps to the rules.
     pub(super) honest: bool,
 }
@@ -54,30 +58,32 @@ impl Running {
     }
 }
 
-fn options(host: &Arc<SimulatedHost>) -> OpenOptions {
-    OpenOptions { host: host.clone(), mirror: None, cache_bytes: CACHE_BYTES }
+fn options(host: &Arc<SimulatedHost>, disk: &Disk) -> OpenOptions {
+    OpenOptions { host: host.clone(), mirror: disk.mirror(), cache_bytes: CACHE_BYTES }
 }
 
 impl Replica {
     /// A new device; with a name, one of a new identity, with a home space if asked for.
     pub(super) fn create(seed: u64, identity: Option<&str>, home: bool) -> Result<Self, DatabaseError> {
         let (host, disk) = (Arc::new(SimulatedHost::new(seed)), Disk::default());
-        let create = CreateOptions { open: options(&host), identity: identity.map(str::to_owned), home };
-        let database = Database::create(Location::Backend(Box::new(disk.clone())), create)?;
+        let create = CreateOptions { open: options(&host, &disk), identity: identity.map(str::to_owned), home };
+        let database = Database::create(disk.location(), create)?;
         let (device, identity) = (database.device(), database.identity().unwrap_or(IdentityId([0; 32])));
+        let writer = Some(database.writer());
         let running = Some(Running::new(database));
-        Ok(Self { host, disk, device, identity, running, backup: None, honest: true })
+        Ok(Self { host, disk, device, identity, running, backup: None, writer, keeps_writer: true, honest: true })
     }
 
     /// The same device on another disk, not yet running.
     pub(super) fn twin(&self, host: SimulatedHost, disk: Disk) -> Self {
         let Self { device, identity, honest, .. } = *self;
-        Self { host: Arc::new(host), disk, device, identity, running: None, backup: None, honest }
+        let host = Arc::new(host);
+        Self { host, disk, device, identity, running: None, backup: None, writer: None, keeps_writer: false, honest }
     }
 
     /// Opens the database on the disk.
     pub(super) fn open(&mut self) -> Result<&Database, DatabaseError> {
-        let database = Database::open(Location::Backend(Box::new(self.disk.clone())), options(&self.host))?;
+        let database = Database::open(self.disk.location(), options(&self.host, &self.disk))?;
         Ok(&self.running.insert(Running::new(database)).database)
     }
 
@@ -87,8 +93,7 @@ impl Replica {
 
     /// Whether its disk failed since it was opened, or is about to: then nothing that it says can be counted on.
     pub(super) fn is_sick(&self) -> bool {
-        let faults = self.disk.faults();
-        faults.reads + faults.writes > 0 || faults.capacity.is_some() || faults.struck()
+        self.disk.is_sick()
     }
 
     /// The database, if what it says can be counted on.

@@ -170,7 +170,7 @@ impl World {
     pub(super) fn write_until_full(&mut self, number: usize) -> Result<(), Failure> {
         let Some(space) = self.replicas[number].database().and_then(|database| database.home()) else { return Ok(()) };
         let mut written = 0;
-        while written < FILLERS && self.replicas[number].disk.faults().full == 0 {
+        while written < FILLERS && self.replicas[number].disk.counts().full == 0 {
             let mut bytes = vec![0; FILLER_BYTES];
             bytes.iter_mut().for_each(|byte| *byte = self.chance.number() as u8);
             let outcome = self.transact(number, space, Durability::Local, |transaction| {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidewater::{
-    Change, ChangeGuard, CreateOptions, Database, Delta, Document, Durability, Fields, LiveQuery, Location,
-    OpenOptions, Query, Schema, Snapshot, SpaceId, Transaction, TransactionError, WriteError,
+    Change, ChangeGuard, CreateOptions, Database, Delta, Document, Durability, Fields, LiveQuery, OpenOptions, Query,
+    Schema, Snapshot, SpaceId, Transaction, TransactionError, WriteError,
 };
 
 use super::definition::answer;
@@ -78,7 +78,7 @@ impl Teller {
         let (host, disk) = (Arc::new(SimulatedHost::new(seed)), Disk::default());
         let open = OpenOptions { host: host.clone(), mirror: None, cache_bytes: CACHE_BYTES };
         let options = CreateOptions { open, identity: Some("teller".into()), home: true };
-        let database = Database::create(Location::Backend(Box::new(disk.clone())), options).expect("it is created");
+        let database = Database::create(disk.location(), options).expect("it is created");
         let home = database.home().expect("a home");
         let changes = Changes::default();
         let mut teller = Self {
@@ -321,7 +321,7 @@ impl Teller {
         self.database().flush().map_err(|error| error.to_string())?;
         self.open = None;
         let options = OpenOptions { host: self.host.clone(), mirror: None, cache_bytes: CACHE_BYTES };
-        let location = Location::Backend(Box::new(self.disk.clone()));
+        let location = self.disk.location();
         let database = Database::open(location, options).map_err(|error| error.to_string())?;
         self.open = Some(Open::new(database, &self.changes));
         COLLECTIONS.iter().try_for_each(|collection| self.read(collection).map(drop))?;

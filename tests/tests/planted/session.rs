@@ -21,7 +21,7 @@ fn planted_ignored_news_is_found() {
 
 #[test]
 fn planted_commit_sent_before_it_is_durable_is_found() {
-    LONG_WORLD.finds(Fault::SentBeforeDurable, 98, "before they were durable");
+    LONG_WORLD.finds(Fault::SentBeforeDurable, 2, "while it was down");
 }
 
 #[test]
