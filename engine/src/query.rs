@@ -1,6 +1,7 @@
 //! Queries: a query is data, the same value whatever door it came through. The engine plans and runs it.
 
 mod cursor;
+pub mod definition;
 mod filter;
 mod fingerprint;
 mod json;

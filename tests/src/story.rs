@@ -1,7 +1,6 @@
 //! Random stories of one embedded database, told through the public API of the crate `tidewater` and checked against plain maps
 //! after every step. A story is a list of seeds, one a step, so that it can be shortened while it still fails.
 
-mod definition;
 mod question;
 mod teller;
 

@@ -6,8 +6,8 @@ use tidewater::{
     Change, ChangeGuard, CreateOptions, Database, Delta, Document, Durability, Fields, LiveQuery, OpenOptions, Query,
     Schema, Snapshot, SpaceId, Transaction, TransactionError, WriteError,
 };
+use tidewater_engine::query::definition::answer;
 
-use super::definition::answer;
 use super::question::query;
 use super::{Reached, Told};
 use crate::disk::Disk;
