@@ -25,10 +25,22 @@ pub enum Fault {
     FlushSkipped,
     /// A page is taken whatever its sum says.
     SumIgnored,
+    /// A row is taken whatever its check says.
+    CheckIgnored,
+    /// Verifying finds nothing.
+    VerifyBlind,
+    /// The mirror is not synced when the file is opened.
+    MirrorUnsynced,
+    /// The mirror knows of a commit with the next one.
+    MirrorLate,
 
     // Logs.
     /// A copied or restored file goes on as the writer that it was.
     IncarnationKept,
+    /// Entries that do not join on to what is held pass for taken.
+    GapTaken,
+    /// Another branch of a log passes for the one that is held.
+    ForkIgnored,
     /// A commit is applied before what it depends on.
     DependencyIgnored,
     /// Every head passes for signed.

@@ -57,6 +57,9 @@ fn check(work: &Work<'_>, batch: &LogBatch) -> Result<Option<Checked>, ReceiveEr
     let space = space.ok_or(ReceiveError::UnknownSpace { space: batch.space })?;
     let log = space.log(batch.plane, &batch.writer).cloned().unwrap_or_default();
     if batch.from > log.length() {
+        if planted!(GapTaken) {
+            return Ok(None);
+        }
         return Err(ReceiveError::Gap { writer: batch.writer, from: batch.from, held: log.length() });
     }
     let root = match batch.head.root {
@@ -66,7 +69,7 @@ fn check(work: &Work<'_>, batch: &LogBatch) -> Result<Option<Checked>, ReceiveEr
     let head = Prefix { length: batch.head.length, root };
     if head.length <= log.length() {
         let held = applied_root(&work.tables, &space, batch.plane, &batch.writer, head.length)?;
-        return if held == head.root { Ok(None) } else { Err(contradiction(batch, &head)) };
+        return if held == head.root || planted!(ForkIgnored) { Ok(None) } else { Err(contradiction(batch, &head)) };
     }
     let held = usize::try_from(log.length() - batch.from).unwrap_or(usize::MAX);
     if batch.writer == work.inner.writer {

@@ -273,7 +273,7 @@ fn check(name: TableName, key: &[u8], value: &[u8]) -> [u8; CHECK_BYTES] {
 fn verified<'v>(name: TableName, key: &[u8], stored: &'v [u8]) -> Result<&'v [u8], ReadError> {
     stored
         .split_last_chunk::<CHECK_BYTES>()
-        .filter(|(value, found)| check(name, key, value) == **found)
+        .filter(|(value, found)| check(name, key, value) == **found || planted!(CheckIgnored))
         .map(|(value, _)| value)
         .ok_or_else(|| damaged(name.name, key))
 }

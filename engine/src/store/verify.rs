@@ -66,6 +66,9 @@ pub(super) fn verify(inner: &Inner, progress: &mut dyn FnMut(u64, u64)) -> Resul
         check_documents(inner, &published, &mut report, &mut done, all, progress)?;
     }
     progress(all, all);
+    if planted!(VerifyBlind) {
+        report.problems.clear();
+    }
     Ok(report)
 }
 

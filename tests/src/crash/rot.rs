@@ -1,13 +1,15 @@
-//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file, before it is opened or while it is open.
+//! Bytes that rot: flipped, zeroed, swapped and stale pages of a database file, before it is opened or while it is open; and
+//! rows that are wrong on pages that are right.
 //! Every question that is answered is answered as before, every other answer is an error with a type, and nothing panics.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use redb::{ReadableTable, TableDefinition, TableHandle};
 use tidewater_engine::id::{DocumentId, WriterId};
 use tidewater_engine::log::Plane;
 use tidewater_engine::query::{Filter, Query};
-use tidewater_engine::store::{OpenError, ReadError, Snapshot, Store};
+use tidewater_engine::store::{OpenError, Pages, ReadError, Snapshot, Store};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::workload::{Recording, record};
@@ -77,9 +79,16 @@ pub fn rot(plan: Plan) -> Tried {
         for number in (first..plan.images).step_by(plan.threads) {
             let place = format!("seed {} steps {} image {number}", plan.seed, plan.steps);
             let disk = Disk::holding(recording.image.clone());
+            let mut random = Random::new(plan.seed ^ (number as u64) << 32);
+            let of_rows = number % 2 == 0 && random.one_in(4);
+            let random = std::cell::RefCell::new(random);
             let rot = || {
-                let mut random = Random::new(plan.seed ^ (number as u64) << 32);
-                disk.change(|bytes| damage(bytes, pages, stale, &mut random))
+                let random = &mut *random.borrow_mut();
+                if of_rows {
+                    damage_row(&disk, random)
+                } else {
+                    disk.change(|bytes| damage(bytes, pages, stale, random))
+                }
             };
             tried.images += 1;
             let told = if number % 2 == 0 {
@@ -182,6 +191,42 @@ fn damage(image: &mut [u8], pages: &[usize], stale: &[u8], random: &mut Random) 
             format!("page {page} is an old one")
         }
     }
+}
+
+/// Damages a row, by a bit or with the value of another one, on pages whose sums are right afterwards: what only the row's
+/// own check tells.
+fn damage_row(disk: &Disk, random: &mut Random) -> String {
+    let pages = Pages::new(Box::new(disk.database()));
+    let redb = redb::Database::builder().create_with_backend(pages).expect("a sound file opens");
+    let transaction = redb.begin_write().expect("a disk in memory");
+    let mut names: Vec<_> = transaction.list_tables().expect("tables").map(|table| table.name().to_owned()).collect();
+    names.sort();
+    let name = random.pick(&names);
+    let what;
+    {
+        let mut table = transaction.open_table(TableDefinition::<&[u8], &[u8]>::new(name)).expect("a table");
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = table
+            .iter()
+            .expect("rows")
+            .map(|row| row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).expect("a row"))
+            .collect();
+        if rows.is_empty() {
+            return "nothing".to_owned();
+        }
+        let (number, other) = (random.below(rows.len()), random.below(rows.len()));
+        let (key, mut value) = rows[number].clone();
+        if random.one_in(2) {
+            let (byte, bit) = (random.below(value.len()), random.below(8));
+            value[byte] ^= 1 << bit;
+            what = format!("bit {bit} of byte {byte} of row {number} of {name} is flipped");
+        } else {
+            value.clone_from(&rows[other].1);
+            what = format!("row {number} of {name} has the value of row {other}");
+        }
+        table.insert(&*key, &*value).expect("it is written");
+    }
+    transaction.commit().expect("a disk in memory");
+    what
 }
 
 /// Everything that a database is asked.

@@ -6,7 +6,7 @@ use tidewater_engine::log::header::SALT_BYTES;
 use tidewater_engine::log::seal::EntryDraft;
 use tidewater_engine::log::{Header, Moved, Plane, Prefix};
 use tidewater_engine::operation::encode_commit;
-use tidewater_engine::store::{Durability, Edit, LoggedEntry, ReceiveError, WriteError};
+use tidewater_engine::store::{Durability, Edit, LogBatch, LoggedEntry, ReceiveError, WriteError};
 
 use super::script::{Script, put_block};
 use super::{Memory, Target};
@@ -57,6 +57,9 @@ fn run(input: &[u8]) -> bool {
             }
         }
     }
+    if taken > 0 {
+        expect_no_fork_and_no_gap(&shared, writer);
+    }
     // What the first took in portions, the second takes at once.
     let mut held = shared.vector(1).length(&writer);
     while shared.deliver(0, 1, &writer, usize::MAX) {
@@ -69,6 +72,25 @@ fn run(input: &[u8]) -> bool {
     note(&shared, 1, "after");
     agree(&mut shared);
     taken > 0 && shared.store(0).snapshot().and_then(|now| now.report(&shared.space)).is_ok_and(|all| all.void == 0)
+}
+
+/// Another branch of the log is not taken where some of it is held, nor its second entry where nothing is.
+fn expect_no_fork_and_no_gap(shared: &SharedSpace, writer: WriterId) {
+    let mut other = Forger::new(shared.device_key(HOSTILE), shared.space, Plane::Data, writer);
+    let mut add = || {
+        let (dependencies, control) = (Moved::new(), Moved::new());
+        let draft = EntryDraft { timestamp_ms: 1, first: true, last: true, dependencies, control };
+        assert!(other.seal(draft, &shared.epoch, b"another branch"), "it is short");
+        other.batch(0)
+    };
+    let (branch, longer) = (add(), add());
+    let forked = shared.store(0).receive(&branch);
+    assert!(matches!(forked, Err(ReceiveError::Fork { length: 1, .. })), "another branch comes to {forked:?}");
+    let torn = shared.store(1).receive(&LogBatch { from: 1, entries: longer.entries[1..].to_vec(), ..longer });
+    assert!(
+        matches!(torn, Err(ReceiveError::Gap { from: 1, held: 0, .. })),
+        "a log without its start comes to {torn:?}"
+    );
 }
 
 fn expect_a_verdict(refused: &ReceiveError) {

@@ -20,8 +20,10 @@ fn find(fault: Fault, seed: u64, says: &str, run: &dyn Fn(u64) -> Option<String>
         let _planted = plant(fault);
         run(seed)
     };
-    if let Some(seeds) = std::env::var("TIDEWATER_SEEDS").ok().and_then(|seeds| seeds.parse().ok()) {
-        for seed in 0..seeds {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    if let Some(seeds) = number("TIDEWATER_SEEDS") {
+        let first = number("TIDEWATER_SEED").unwrap_or(0);
+        for seed in first..first.saturating_add(seeds) {
             if let Some(found) = with_fault(seed).filter(|_| run(seed).is_none()) {
                 println!("seed {seed} finds {fault:?}: {found}");
             }

@@ -10,6 +10,16 @@ fn planted_incarnation_of_a_copy_is_found() {
 }
 
 #[test]
+fn planted_gap_that_is_taken_is_found() {
+    hostile_bytes_find(Fault::GapTaken, "writer", 0, "a log without its start comes to");
+}
+
+#[test]
+fn planted_ignored_fork_is_found() {
+    hostile_bytes_find(Fault::ForkIgnored, "writer", 0, "another branch comes to");
+}
+
+#[test]
 fn planted_ignored_dependency_is_found() {
     convergence_finds(Fault::DependencyIgnored, 0, "an honest batch is taken");
 }

@@ -36,5 +36,25 @@ fn planted_skipped_flush_is_found() {
 
 #[test]
 fn planted_ignored_sum_is_found() {
-    rot_finds(Fault::SumIgnored, 0, "answer wrongly without an error");
+    rot_finds(Fault::SumIgnored, 1, "answer wrongly without an error");
+}
+
+#[test]
+fn planted_ignored_check_is_found() {
+    rot_finds(Fault::CheckIgnored, 0, "answer wrongly without an error");
+}
+
+#[test]
+fn planted_blind_verifying_is_found() {
+    rot_finds(Fault::VerifyBlind, 0, "verify finds nothing");
+}
+
+#[test]
+fn planted_unsynced_mirror_is_found() {
+    power_cuts_find(Fault::MirrorUnsynced, 0, "it goes on as another writer");
+}
+
+#[test]
+fn planted_late_mirror_is_found() {
+    power_cuts_find(Fault::MirrorLate, 0, "and has written");
 }
