@@ -214,6 +214,7 @@ impl Codec for SealedNote {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Malformed;
     use crate::simulation::SimulatedHost;
 
     #[test]
@@ -245,5 +246,52 @@ mod tests {
         assert!(note.open(&key, NotePurpose::Name).is_none());
         assert!(note.open(&SecretKey::new([8; 32]), NotePurpose::Label).is_none());
         assert_eq!(SealedNote::from_bytes(&note.to_bytes()), Ok(note));
+    }
+
+    #[test]
+    fn every_form_of_randomness_is_the_hosts() {
+        let (host, same) = (SimulatedHost::new(4), SimulatedHost::new(4));
+        let (mut random, mut expected) = (HostRandom(&*host), [0; 36]);
+        same.fill_random(&mut expected);
+        let mut drawn = random.try_next_u32().unwrap().to_le_bytes().to_vec();
+        drawn.extend(random.try_next_u64().unwrap().to_le_bytes());
+        let mut rest = [0; 24];
+        random.try_fill_bytes(&mut rest).unwrap();
+        drawn.extend(rest);
+        assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn nothing_is_sealed_twice_alike() {
+        let host = SimulatedHost::new(5);
+        let (ours, key) = (AgreementKey::generate(&*host), SecretKey::new([9; 32]));
+        let wrapped = || Wrapped::seal(&*host, &ours.public(), b"context", &key).unwrap();
+        let (one, other) = (wrapped(), wrapped());
+        assert_ne!(one.0[..32], other.0[..32], "the encapsulated keys");
+        assert_ne!(one.0[32..], other.0[32..], "the ciphertexts");
+        let note = || SealedNote::seal(&*host, &key, NotePurpose::Label, b"home");
+        let (one, other) = (note(), note());
+        assert_ne!((one.salt, one.ciphertext), (other.salt, other.ciphertext));
+    }
+
+    #[test]
+    fn a_key_wrapped_for_one_epoch_and_device_opens_as_no_other() {
+        let host = SimulatedHost::new(6);
+        let ours = AgreementKey::generate(&*host);
+        let key = SecretKey::new([9; 32]);
+        let (epoch, device) = (key.epoch_id(), DeviceId([1; 32]));
+        let wrapped = Wrapped::seal(&*host, &ours.public(), &epoch_context(&epoch, &device), &key).unwrap();
+        assert_eq!(wrapped.open(&ours, &epoch_context(&epoch, &device)), Some(key));
+        assert_eq!(wrapped.open(&ours, &epoch_context(&EpochId([2; 32]), &device)), None);
+        assert_eq!(wrapped.open(&ours, &epoch_context(&epoch, &DeviceId([2; 32]))), None);
+    }
+
+    #[test]
+    fn a_note_is_read_up_to_its_limit() {
+        let (host, key) = (SimulatedHost::new(7), SecretKey::new([9; 32]));
+        let longest = SealedNote::seal(&*host, &key, NotePurpose::Name, &[b'x'; SealedNote::MAX_BYTES]);
+        assert_eq!(SealedNote::from_bytes(&longest.to_bytes()), Ok(longest.clone()));
+        let longer = SealedNote { ciphertext: [&longest.ciphertext[..], &[0]].concat(), ..longest };
+        assert_eq!(SealedNote::from_bytes(&longer.to_bytes()), Err(Malformed("a length is over its limit")));
     }
 }
