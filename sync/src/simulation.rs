@@ -77,6 +77,13 @@ impl Person {
         certificate
     }
 
+    /// A further certificate of a device that it has.
+    pub(crate) fn certify(&self, device: usize, agreement: [u8; 32], issued_ms: i64) -> Certificate {
+        let key = &self.devices[device].0;
+        let possession = possession_of(key, &self.id(), &agreement);
+        Certificate::issue(&self.secrets.root, self.id(), key.device(), agreement, possession, issued_ms)
+    }
+
     pub(crate) fn card(&self) -> IdentityCard {
         let certificates = self.devices.iter().map(|(_, _, certificate)| *certificate).collect();
         IdentityCard { genesis: self.genesis, name: self.name.clone(), certificates }

@@ -1,12 +1,15 @@
 //! The rules one by one, as short stories.
 
+use std::collections::BTreeSet;
+
 use tidewater_engine::id::{EpochId, Incarnation};
 use tidewater_engine::space::Rank;
 
 use super::random_histories::{World, note};
 use super::{Membership, Verdict};
 use crate::codec::Codec;
-use crate::space::ControlOperation;
+use crate::identity::Certificate;
+use crate::space::{ControlOperation, OlderEpoch};
 
 const OWNER: usize = 0;
 const ADA: usize = 1;
@@ -248,4 +251,53 @@ fn nobody_takes_the_last_number_of_an_epoch() {
     assert_eq!(world.evaluate().write_epoch(), Some(EpochId([31; 32])));
     world.say(owner, &ControlOperation::Rotate(world.start(5, 32, &[owner])));
     assert_eq!(world.evaluate().write_epoch(), Some(EpochId([31; 32])));
+}
+
+#[test]
+fn a_certificate_that_its_identity_did_not_sign_makes_nobody_a_member() {
+    let mut world = peaceful();
+    let ada = world.device(ADA, 0);
+    let genuine = world.people[EVE].devices[1].2;
+    // Eve's second device, which calls itself one of Ada's: by her own certificate, and by one that names Ada.
+    let mut bytes = genuine.to_bytes();
+    bytes[1..33].copy_from_slice(&world.people[ADA].id().0);
+    for false_one in [genuine, Certificate::from_bytes(&bytes).unwrap()] {
+        world.say(ada, &world.add_device(ADA, false_one));
+        let membership = world.evaluate();
+        assert!(!membership.certified.contains(&genuine.device));
+        assert_eq!(membership.rank(&genuine.device), None);
+    }
+    world.say(ada, &world.add_device(EVE, genuine));
+    assert_eq!(world.evaluate().rank(&genuine.device), Some(Rank::Writer));
+}
+
+#[test]
+fn of_several_certificates_of_a_device_the_latest_counts_whichever_comes_first() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
+        let mut world = peaceful();
+        let ada = world.device(ADA, 0);
+        let issued_ms = world.people[ADA].devices[0].2.issued_ms;
+        let certify = |agreement, later_ms| world.people[ADA].certify(0, [agreement; 32], issued_ms + later_ms);
+        // Of two with one time the greater key counts.
+        let certificates = [certify(200, 1), certify(9, 2), certify(8, 2)];
+        for number in order {
+            world.say(ada, &world.add_device(ADA, certificates[number]));
+        }
+        assert_eq!(world.evaluate().readers()[&ada], [9; 32], "{order:?}");
+    }
+}
+
+#[test]
+fn an_epoch_leads_to_those_sealed_under_it_and_to_no_others() {
+    let mut world = peaceful();
+    let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
+    for (epoch, older, recipient) in [(20, 0, ada), (30, 10, owner)] {
+        let mut sealed = note(&world.host, "a key");
+        sealed.epoch = EpochId([epoch; 32]);
+        let mut start = world.start(2, epoch, &[recipient]);
+        start.older = vec![OlderEpoch { id: EpochId([older; 32]), sealed }];
+        world.say(owner, &ControlOperation::Rotate(start));
+    }
+    let given = |epochs: [u8; 2]| BTreeSet::from(epochs.map(|epoch| EpochId([epoch; 32])));
+    assert_eq!(world.evaluate().epochs_given(&ada), given([0, 20]));
 }
