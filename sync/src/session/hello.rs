@@ -131,3 +131,66 @@ impl Channel {
         *hasher.finalize().as_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Certificate;
+    use crate::session::Purpose;
+    use crate::session::pair::{Replica, config, linked};
+    use crate::simulation::SimulatedHost;
+
+    fn hello(versions: (u64, u64), suites: u64) -> Hello {
+        Hello { versions, suites, ..new_hello(&*SimulatedHost::new(1)) }
+    }
+
+    #[test]
+    fn who_speaks_our_version_among_others_is_talked_to() {
+        for versions in [(VERSION, VERSION), (1, VERSION), (VERSION, 9), (1, 9)] {
+            assert_eq!(check_hello(&hello(versions, SUITE)), Ok(()), "{versions:?}");
+        }
+        for versions in [(1, VERSION - 1), (VERSION + 1, 9), (0, 0), (VERSION + 1, VERSION + 1)] {
+            let refused = SessionError::Version { ours: VERSION as u16, theirs: versions.1 as u16 };
+            assert_eq!(check_hello(&hello(versions, SUITE)), Err(refused), "{versions:?}");
+        }
+        assert_eq!(check_hello(&hello((VERSION, VERSION), SUITE | 2)), Ok(()));
+        for suites in [0, 2, 4] {
+            let checked = check_hello(&hello((VERSION, VERSION), suites));
+            assert!(matches!(checked, Err(SessionError::Protocol { .. })), "{suites}");
+        }
+    }
+
+    /// What the dialer makes of a proof by the acceptor's device that shows this identity.
+    fn checked(
+        ours: &Replica,
+        theirs: &Replica,
+        identity: Option<(IdentityGenesis, Certificate)>,
+    ) -> Result<Option<IdentityGenesis>, SessionError> {
+        let hello = hello((VERSION, VERSION), SUITE);
+        let channel = |role, of: &Replica, remote: &Replica| {
+            Channel::new(&config(role, remote, 7, Purpose::Member), of.device(), &hello, &hello)
+        };
+        let (dialer, acceptor) = (channel(Role::Dialer, ours, theirs), channel(Role::Acceptor, theirs, ours));
+        let mut proof = Proof { signature: [0; 64], identity };
+        proof.signature = theirs.device_key().sign(&acceptor.proof_message(Role::Acceptor, &proof));
+        dialer.check(&theirs.device(), &proof, ours)
+    }
+
+    #[test]
+    fn only_the_certificate_of_the_very_device_proves_an_identity() {
+        let (ours, (first, second)) = (Replica::person(1, "Ben"), linked(10));
+        let shown = |of: &Replica| {
+            let record = first.identity_record().unwrap();
+            (record.genesis, *record.certificate(&of.device()).unwrap())
+        };
+        let (genesis, own) = shown(&first);
+        assert_eq!(checked(&ours, &first, Some((genesis, own))), Ok(Some(genesis)));
+        assert_eq!(checked(&ours, &first, None), Ok(None));
+        let refused = Err(SessionError::Unproven { why: "the identity didn't certify the device" });
+        assert_eq!(checked(&ours, &first, Some(shown(&second))), refused, "genuine, and of another device");
+        let mut bytes = own.to_bytes();
+        *bytes.last_mut().unwrap() ^= 1;
+        let forged = Certificate::from_bytes(&bytes).unwrap();
+        assert_eq!(checked(&ours, &first, Some((genesis, forged))), refused, "of the device, and not genuine");
+    }
+}
