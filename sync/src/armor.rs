@@ -69,4 +69,12 @@ mod tests {
             assert!(unwrap("tide1", &text[..at]).is_err(), "{at}");
         }
     }
+
+    #[test]
+    fn a_text_is_looked_at_up_to_its_limit() {
+        let padded = |length: usize| format!("{:length$}", wrap("tide1", b"some body"));
+        assert_eq!(unwrap("tide1", &padded(16 * 1024)).unwrap(), b"some body");
+        assert_eq!(unwrap("tide1", &padded(16 * 1024 + 1)), Err(ArmorError::Prefix));
+        assert_eq!(unwrap("tide1", &padded(17 * 1024)), Err(ArmorError::Prefix));
+    }
 }

@@ -246,4 +246,41 @@ mod tests {
         assert_eq!(Reader::new(&bytes).list::<SpaceId>(usize::MAX), Err(Malformed("it ends too early")));
         assert_eq!(SpaceId::from_bytes(&[0; 33]), Err(Malformed("bytes are left over")));
     }
+
+    #[test]
+    fn every_rank_and_plane_has_its_number() {
+        for (number, rank) in
+            [Rank::Relay, Rank::Reader, Rank::Writer, Rank::Admin, Rank::Owner].into_iter().enumerate()
+        {
+            assert_eq!(rank.to_bytes(), [number as u8 + 1]);
+            assert_eq!(Rank::from_bytes(&rank.to_bytes()), Ok(rank));
+        }
+        assert!(Rank::from_bytes(&[0]).is_err() && Rank::from_bytes(&[6]).is_err());
+        for plane in [Plane::Control, Plane::Data] {
+            assert_eq!(Plane::from_bytes(&plane.to_bytes()), Ok(plane));
+        }
+        assert!(Plane::from_bytes(&[2]).is_err());
+    }
+
+    #[test]
+    fn what_is_over_its_limit_or_no_text_is_refused() {
+        let mut bytes = Vec::new();
+        put_bytes(&mut bytes, b"four");
+        assert_eq!(Reader::new(&bytes).text(4), Ok("four".to_owned()));
+        assert_eq!(Reader::new(&bytes).text(3), Err(Malformed("a length is over its limit")));
+        assert_eq!(Reader::new(&[1, 0xff]).text(4), Err(Malformed("a text is not UTF-8")));
+        assert_eq!((Reader::new(&[0]).bool(), Reader::new(&[1]).bool()), (Ok(false), Ok(true)));
+        assert!(Reader::new(&[2]).bool().is_err());
+    }
+
+    #[test]
+    fn a_number_of_more_than_64_bits_is_too_large_and_a_padded_one_too_long() {
+        let longest = [[0xff; 9].as_slice(), &[1]].concat();
+        assert_eq!(Reader::new(&longest).number(), Ok(u64::MAX));
+        let larger = [[0xff; 9].as_slice(), &[2]].concat();
+        assert_eq!(Reader::new(&larger).number(), Err(Malformed("a number is too large")));
+        assert_eq!(Reader::new(&[0x80, 0]).number(), Err(Malformed("a number is longer than it needs to be")));
+        assert_eq!(Reader::new(&[0x80, 1]).number(), Ok(128));
+        assert_eq!(Reader::new(&[0]).number(), Ok(0));
+    }
 }

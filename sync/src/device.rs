@@ -106,6 +106,7 @@ impl Codec for DeviceSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::SimulatedHost;
 
     #[test]
     fn a_key_of_small_order_verifies_nothing() {
@@ -121,5 +122,27 @@ mod tests {
     fn debug_shows_no_secret() {
         let key = DeviceKey::from_seed(Zeroizing::new([7; 32]));
         assert_eq!(format!("{key:?}"), format!("DeviceKey({})", key.device()));
+    }
+
+    #[test]
+    fn what_is_handed_to_a_transport_is_the_devices_own_seed() {
+        let key = DeviceKey::from_seed(Zeroizing::new([7; 32]));
+        assert_eq!(key.expose_seed(), &[7; 32]);
+        assert_eq!(HeadSigner::device(&key), key.device());
+        assert!(verify(&key.device().0, b"message", &HeadSigner::sign(&key, b"message")));
+        assert!(!verify(&key.device().0, b"another", &key.sign(b"message")));
+    }
+
+    #[test]
+    fn the_secrets_of_a_device_are_stored_whole_and_read_by_version() {
+        let host = SimulatedHost::new(1);
+        let secrets = DeviceSecrets::generate(&*host);
+        let mut bytes = secrets.to_bytes();
+        let read = DeviceSecrets::from_bytes(&bytes).unwrap();
+        assert_eq!(read.signing, secrets.signing);
+        assert_eq!(read.agreement.public(), secrets.agreement.public());
+        assert_ne!(*read.signing, *read.agreement.expose(), "one key for each purpose");
+        bytes[0] = 2;
+        assert_eq!(DeviceSecrets::from_bytes(&bytes).err(), Some(Malformed("its version is unknown; upgrade")));
     }
 }

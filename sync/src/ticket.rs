@@ -157,6 +157,8 @@ mod tests {
         assert!(text.starts_with("tide1"), "{text}");
         assert_eq!(text.parse(), Ok(ticket()));
         assert_eq!(text.to_uppercase().parse(), Ok(ticket()));
+        let link = Ticket { kind: TicketKind::Link, ..ticket() };
+        assert_eq!(link.to_string().parse(), Ok(link));
     }
 
     #[test]

@@ -109,4 +109,29 @@ mod tests {
         let forged = IdentityCard { certificates: eve.card().certificates, ..card };
         assert!(forged.to_string().parse::<IdentityCard>().is_err());
     }
+
+    #[test]
+    fn a_card_has_a_name_and_devices_within_their_limits() {
+        let ada = Person::new(8, "Ada");
+        let with = |name: usize, devices: usize| {
+            let card = ada.card();
+            let certificates = vec![card.certificates[0]; devices];
+            IdentityCard { name: "x".repeat(name), certificates, ..card }
+        };
+        for card in [with(1, 1), with(SealedNote::MAX_BYTES, IdentityCard::MAX_DEVICES)] {
+            assert_eq!(card.verify(), Ok(()));
+            assert_eq!(card.to_string().parse(), Ok(card), "the longest card still is a text");
+        }
+        for wrong in [with(0, 1), with(SealedNote::MAX_BYTES + 1, 1), with(SealedNote::MAX_BYTES + 2, 1)] {
+            assert_eq!(wrong.verify(), Err(CardError { why: "its name is empty or too long" }));
+        }
+        for wrong in [with(1, 0), with(1, IdentityCard::MAX_DEVICES + 1), with(1, IdentityCard::MAX_DEVICES + 2)] {
+            assert_eq!(wrong.verify(), Err(CardError { why: "it lists no device, or too many" }));
+        }
+    }
+
+    #[test]
+    fn an_identity_is_shown_in_full() {
+        assert_eq!(IdentityId([0xa5; 32]).to_string(), "a5".repeat(32));
+    }
 }
