@@ -42,6 +42,7 @@ fn two_admins_who_remove_each_other_are_both_without_effect() {
     let membership = world.evaluate();
     assert_eq!(rank(&world, &membership, ADA), Some(Rank::Admin));
     assert_eq!(rank(&world, &membership, BEN), Some(Rank::Admin));
+    assert_eq!(membership.verdicts.values().filter(|verdict| **verdict == Verdict::Void).count(), 2);
 }
 
 #[test]
