@@ -144,4 +144,29 @@ mod tests {
         assert!(is_reduced(&reduced) && !is_reduced(&unreduced));
         assert!(!is_reduced(&[0xff; 32]));
     }
+
+    #[test]
+    fn a_key_is_reduced_up_to_the_prime() {
+        let key = |first, middle, last| {
+            let mut key = [middle; 32];
+            (key[0], key[31]) = (first, last);
+            key
+        };
+        // The prime is ed ff … ff 7f, the lowest byte first; the highest bit is the sign of x.
+        for reduced in
+            [key(0xec, 0xff, 0x7f), key(0xec, 0xff, 0xff), key(0xff, 0xff, 0), key(0xff, 0, 0x7f), key(0xff, 0, 0)]
+        {
+            assert!(is_reduced(&reduced), "{reduced:x?}");
+        }
+        for unreduced in [key(0xed, 0xff, 0x7f), key(0xed, 0xff, 0xff), key(0xee, 0xff, 0x7f), key(0xff, 0xff, 0xff)] {
+            assert!(!is_reduced(&unreduced), "{unreduced:x?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_log_has_a_head() {
+        let prefix = Prefix { length: LOG_LENGTH_MAX, ..PREFIX };
+        let (writer, signature) = sign(&prefix);
+        assert!(verify_head(&SPACE, Plane::Data, &writer, &prefix, &signature));
+    }
 }

@@ -61,6 +61,23 @@ fn chunks_of_every_size_open_to_themselves_within_the_limits() {
 }
 
 #[test]
+fn what_compresses_to_its_own_length_opens_to_itself() {
+    let frame = |chunk: &[u8]| super::frame::Packer::default().pack(chunk, 0);
+    let (mut as_it_is, mut compressed) = (0, 0);
+    for zeros in 0..64 {
+        let chunk = [noise(200), vec![0; zeros]].concat();
+        let frame = frame(&chunk);
+        if frame[0] & 1 == 0 {
+            as_it_is += 1
+        } else {
+            compressed += 1
+        }
+        assert_eq!(unpack(&frame).as_deref(), Ok(chunk.as_slice()), "{zeros}");
+    }
+    assert!(as_it_is > 8 && compressed > 8, "{as_it_is} stored, {compressed} compressed");
+}
+
+#[test]
 fn every_single_bit_flip_of_an_entry_is_refused() {
     let sealed = seal(b"one small document");
     let head = Header::decode(&sealed.header).unwrap();

@@ -127,4 +127,12 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_longest_log_has_a_frontier() {
+        let mut longest = Vec::new();
+        crate::codec::put_varint(&mut longest, LOG_LENGTH_MAX);
+        longest.extend_from_slice(&[7; 63 * 32]);
+        assert_eq!(Frontier::decode(&longest).map(|frontier| frontier.length()), Ok(LOG_LENGTH_MAX));
+    }
 }
