@@ -4,7 +4,7 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use super::world::{Replica, SPACE, converge, device, table};
 use crate::id::{Incarnation, WriterId};
-use crate::log::header::{BODY_BYTES_MAX, Moved};
+use crate::log::header::{BODY_BYTES_MAX, BODY_BYTES_MIN, ENTRY_BYTES_MAX, Moved};
 use crate::log::seal::{EntryDraft, Sealer};
 use crate::log::tree::leaf_hash;
 use crate::log::{Frontier, Header, Place, Plane, Prefix, head_message};
@@ -201,6 +201,29 @@ fn void_commits_are_listed_with_their_reasons_page_by_page() {
     let listed: Vec<_> = listed.iter().map(|void| (void.place.writer, void.place.sequence, void.reason)).collect();
     assert_eq!(listed, expected);
     assert_eq!(void(&replica), 4);
+}
+
+#[test]
+fn a_batch_of_another_shape_is_refused_for_what_it_is() {
+    let replica = Replica::new(1);
+    let refused = |batch: &LogBatch| match replica.store.receive(batch) {
+        Err(ReceiveError::Invalid { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&Author::new(3, Plane::Data).batch(0)), "0 entries");
+    let mut author = Author::new(2, Plane::Data);
+    (0..1_024).for_each(|_| author.opaque(BODY_BYTES_MIN, nowhere()));
+    let largest = author.batch(0);
+    let cut = LogBatch { entries: largest.entries[..9].to_vec(), ..largest.clone() };
+    assert_eq!(refused(&cut), "it does not end at its head");
+    author.opaque(BODY_BYTES_MIN, nowhere());
+    assert_eq!(refused(&author.batch(0)), "1025 entries");
+    for (body, why) in [(ENTRY_BYTES_MAX - 9, false), (ENTRY_BYTES_MAX - 8, true), (ENTRY_BYTES_MAX, true)] {
+        let mut author = Author::new(2, Plane::Data);
+        author.push(vec![0; 9], vec![0; body]);
+        assert_eq!(refused(&author.batch(0)) == "an entry is over 256 KiB", why, "{body}");
+    }
+    assert_eq!(replica.store.receive(&largest).unwrap().stored, 1_024);
 }
 
 #[test]
