@@ -8,6 +8,7 @@ pub mod crash;
 pub mod disk;
 pub mod door;
 pub mod edits;
+pub mod figures;
 pub mod flood;
 mod forger;
 pub mod fuzz;

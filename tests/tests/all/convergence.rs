@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use tidewater_tests::convergence::converge;
+use tidewater_tests::figures::print;
 
 /// Runs, when the environment doesn't say.
 const RUNS: u64 = 30;
@@ -24,7 +25,7 @@ fn equal_operations_give_equal_states_and_those_of_the_naive_fold() {
         println!("TIDEWATER_SEED={seed}");
         converge(seed, &mut reached);
     }
-    println!("reached: {reached:?}");
+    print("convergence", format_args!("{reached:?}"));
     if seeds.end - seeds.start >= RUNS {
         for what in ["alive", "not alive", "siblings", "kinds", "deleted", "restart", "partial delivery"] {
             assert!(reached.get(what).is_some_and(|times| *times > 0), "no run reached {what}: {reached:?}");

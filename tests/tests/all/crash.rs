@@ -9,6 +9,7 @@ use tidewater_tests::crash::points::{Plan, crash, crash_on};
 use tidewater_tests::crash::rot::{self, rot};
 use tidewater_tests::crash::workload::record;
 use tidewater_tests::disk::{Call, FileName, What};
+use tidewater_tests::figures::print;
 
 fn seed() -> u64 {
     let seed = std::env::var("TIDEWATER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
@@ -20,7 +21,7 @@ fn seed() -> u64 {
 fn what_was_acknowledged_survives_a_power_cut_at_every_call_and_another_in_recovery() {
     const POINTS: usize = 50_000;
     let tried = crash(Plan { seed: seed(), steps: 60, points: POINTS });
-    println!("{tried:?}");
+    print("power cuts", format_args!("{tried:?}"));
     assert!(tried.points + tried.second >= POINTS, "{tried:?}");
     assert!(tried.databases >= 30, "the cuts came to too few states: {tried:?}");
     assert!(tried.same_writer > tried.all() / 2, "most recoveries make another writer: {tried:?}");
@@ -53,7 +54,7 @@ fn a_disk_that_forgets_what_was_synced_is_found_out() {
 fn storage_may_fail_at_any_call_and_both_readers_and_writers_go_on() {
     const POINTS: usize = 5_000;
     let tried = faults(faults::Plan { seed: seed(), points: POINTS });
-    println!("{tried:?}");
+    print("failing calls", format_args!("{tried:?}"));
     let reached = [tried.full, tried.failed, tried.stored, tried.unread, tried.unopened, tried.renewed];
     assert!(tried.points >= POINTS && reached.iter().all(|count| *count > 0), "{tried:?}");
 }
@@ -62,7 +63,7 @@ fn storage_may_fail_at_any_call_and_both_readers_and_writers_go_on() {
 fn what_rots_is_never_read_and_nothing_panics() {
     const IMAGES: usize = 10_000;
     let tried = rot(rot::Plan { seed: seed(), steps: 30, images: IMAGES, threads: rot::all_threads() });
-    println!("{tried:?}");
+    print("rot", format_args!("{tried:?}"));
     assert!(tried.images == IMAGES && tried.refused > 0 && tried.found > 0 && tried.errors > 0, "{tried:?}");
     assert!(tried.partial > 0, "a page that rots takes everything with it: {tried:?}");
     assert_eq!(tried.silent, 0, "an image answers wrongly without an error: {tried:?}");

@@ -1,5 +1,6 @@
 //! Hostile bytes: what is kept is run again, and so are mutations of it. `TIDEWATER_SEED=n` makes others.
 
+use tidewater_tests::figures::print;
 use tidewater_tests::fuzz::drive::{Broken, run, run_mutated, shrunk, warm_up};
 use tidewater_tests::fuzz::{Meter, TARGETS, Target, corpus};
 
@@ -41,7 +42,7 @@ fn hold(name: &str) {
     println!("TIDEWATER_SEED={seed}");
     let tally = run_mutated(target, &inputs, seed, target.executions, &mut |_| {});
     let tally = tally.unwrap_or_else(|broken| fail(target, shrunk(target, broken)));
-    println!("{name}: {tally:?}");
+    print(&format!("fuzzing, {name}"), format_args!("{} kept inputs, {tally:?}", inputs.len()));
     assert!(tally.taken > 0, "no mutated input was taken: nothing was tested but refusals");
 }
 

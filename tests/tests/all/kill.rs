@@ -11,6 +11,7 @@ use tidewater_engine::log::Plane;
 use tidewater_engine::store::Location;
 use tidewater_net::host::open_options;
 use tidewater_sync::{Database, OpenOptions};
+use tidewater_tests::figures::print;
 use tidewater_tests::program::{Desk, Running};
 use tidewater_tests::random::Random;
 
@@ -148,7 +149,7 @@ impl Pair {
             self.ledger.note(&desk, name, Again::All);
         }
         let (entries, writers) = self.ledger.size();
-        println!("{entries} entries of {writers} writers");
+        print("kill -9", format_args!("{entries} entries of {writers} writers are as they were first seen"));
         assert!(writers < ROUNDS, "a restart is not a new writer: {writers}");
         desk
     }

@@ -1,6 +1,7 @@
 //! A hundred hostile peers at once against one real process: honest devices go on to sync, its memory stays within its bound,
 //! and no handle stays open. `TIDEWATER_SEED=n` makes others; `prove siege` more.
 
+use tidewater_tests::figures::print;
 use tidewater_tests::siege::{Plan, besiege};
 
 /// What a hundred peers may cost, in KiB: 64 MiB, and the storage's cache, which is 64 MiB here.
@@ -11,7 +12,7 @@ fn a_hundred_hostile_peers_cost_no_more_than_their_share_and_nobody_else_anythin
     let seed = std::env::var("TIDEWATER_SEED").map_or(1, |text| text.parse().expect("TIDEWATER_SEED is a number"));
     println!("TIDEWATER_SEED={seed}");
     let outcome = besiege(Plan { peers: 100, messages: 300, seed });
-    println!("{outcome:?}");
+    print("siege", format_args!("{outcome:?}"));
     assert_eq!(outcome.weapons.len(), 7, "every kind of besieger got something across: {outcome:?}");
     assert!(outcome.rounds > 3 && outcome.at_once > 25, "{outcome:?}");
     assert!(outcome.handles.1 <= outcome.handles.0, "no handle stays open: {outcome:?}");

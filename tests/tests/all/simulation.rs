@@ -3,6 +3,7 @@
 //! `TIDEWATER_SEEDS=n` runs n worlds of three replicas and fewer of the larger ones, `TIDEWATER_SEED=n` one of each kind.
 //! A failure prints its story and the command that replays it. `tests/sim` runs worlds without the tests around them.
 
+use tidewater_tests::figures::print;
 use tidewater_tests::sim::{Settings, prove, run};
 
 /// Worlds of three replicas, when the environment doesn't say.
@@ -23,7 +24,8 @@ fn worlds(replicas: usize, hostile: bool, one_in: u64) {
         None => 0..(number("TIDEWATER_SEEDS").unwrap_or(WORLDS) / one_in).max(1),
     };
     let proof = prove(seeds, TICKS, replicas, hostile);
-    println!("{proof}");
+    let kind = if hostile { ", one of them hostile" } else { "" };
+    print(&format!("simulation, {replicas} replicas{kind}"), &proof);
     assert!(proof.failures.is_empty(), "a world failed; its story is above");
     if proof.worlds >= ALL_FAULTS_WITHIN {
         assert_eq!(proof.unreached(hostile), [], "no world came to these faults");
