@@ -4,6 +4,7 @@
 pub mod convergence;
 pub mod conversation;
 pub mod corpus;
+pub mod coverage;
 pub mod crash;
 pub mod disk;
 pub mod door;

@@ -84,6 +84,8 @@ enum Harness {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Prints how much of the pure crates the harnesses reach. `tests/coverage` runs them first.
+    Coverage(tidewater_tests::coverage::Arguments),
     /// Damages a database file: flipped bits, zeroed, swapped and stale pages.
     Rot {
         /// How many images.
@@ -133,6 +135,7 @@ fn main() -> ExitCode {
             println!("{outcome:?}");
             outcome.handles.0 == outcome.handles.1 && outcome.peak_kib - outcome.before_kib <= most_mib << 10
         }
+        Harness::Coverage(arguments) => tidewater_tests::coverage::main(&arguments),
         Harness::Rot { images, seed, steps } => {
             println!("{:?}", rot::rot(rot::Plan { seed, steps, images, threads: rot::all_threads() }));
             true

@@ -6,6 +6,7 @@ mod cli;
 mod convergence;
 mod copies;
 mod corpus;
+mod coverage;
 mod crash;
 mod fuzz;
 mod kill;
