@@ -143,6 +143,23 @@ mod tests {
         assert_eq!(point(&reduced), point(&unreduced));
         assert!(is_reduced(&reduced) && !is_reduced(&unreduced));
         assert!(!is_reduced(&[0xff; 32]));
+        assert!(!verify_head(&SPACE, Plane::Data, &writer(unreduced), &PREFIX, &sign(&PREFIX).1));
+        // The prime differs from what is below it in any byte.
+        for at in 1..31 {
+            let mut below = unreduced;
+            below[at] = 0xfe;
+            assert!(is_reduced(&below), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_no_point_of_the_curve_signs_nothing() {
+        let no_point = |byte: &u8| VerifyingKey::from_bytes(&[*byte; 32]).is_err();
+        let found: Vec<u8> = (0..0x7f).filter(no_point).collect();
+        assert!(found.len() > 30, "half of all numbers are not the coordinate of a point: {found:?}");
+        for byte in found {
+            assert!(!verify_head(&SPACE, Plane::Data, &writer([byte; 32]), &PREFIX, &sign(&PREFIX).1), "{byte}");
+        }
     }
 
     #[test]

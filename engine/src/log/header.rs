@@ -170,9 +170,6 @@ impl Header {
         if !(BODY_BYTES_MIN..=BODY_BYTES_MAX).contains(&(body_length as usize)) {
             return Err(malformed("body length"));
         }
-        if bytes.len() + body_length as usize > ENTRY_BYTES_MAX {
-            return Err(malformed("entry over 256 KiB"));
-        }
         let (first, last) = (flags & FIRST != 0, flags & LAST != 0);
         Ok(Self { timestamp_ms, first, last, epoch, salt, dependencies, control, body_length, body_hash })
     }

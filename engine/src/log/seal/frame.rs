@@ -116,10 +116,9 @@ impl Unpacker {
             return Err("the compressed payload's header");
         }
         let mut chunk = vec![0; raw_length];
-        match self.context.decompress(chunk.as_mut_slice(), payload) {
-            Ok(length) if length == raw_length => Ok(chunk),
-            _ => Err("the compressed payload"),
-        }
+        // A frame that holds more or less than it announces is an error of zstd.
+        self.context.decompress(chunk.as_mut_slice(), payload).map_err(|_| "the compressed payload")?;
+        Ok(chunk)
     }
 }
 

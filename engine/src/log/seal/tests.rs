@@ -162,6 +162,30 @@ fn what_does_not_fit_an_entry_is_not_sealed() {
     let with_delta = EntryDraft { control: vec![own], dependencies: Vec::new(), ..draft() };
     assert!(seal(&place(), with_delta.clone(), b"").is_ok());
     assert_eq!(seal(&control, with_delta, b""), Err(SealError::Moved));
+    let twice = EntryDraft { control: vec![own; 2], dependencies: Vec::new(), ..draft() };
+    assert_eq!(seal(&place(), twice, b""), Err(SealError::Moved));
+    let many = |count: u16| {
+        let named = |number: u16| {
+            let mut writer = moved.0;
+            writer.device.0[..2].copy_from_slice(&number.to_be_bytes());
+            (writer, moved.1)
+        };
+        EntryDraft { dependencies: (0..count).map(named).collect(), ..draft() }
+    };
+    assert!(seal(&place(), many(MOVED_LOGS_MAX as u16), b"").is_ok());
+    assert_eq!(seal(&place(), many(MOVED_LOGS_MAX as u16 + 1), b""), Err(SealError::Moved));
+}
+
+#[test]
+fn a_body_shorter_than_its_tag_does_not_open() {
+    let header = Header::decode(&seal(b"x").header).unwrap();
+    for length in 0..TAG_BYTES {
+        let body = vec![7; length];
+        let header =
+            Header { body_length: length as u32, body_hash: *blake3::hash(&body).as_bytes(), ..header.clone() };
+        let opened = Opener::new().open(&place(), &header, &header.encode(), &body, &key());
+        assert_eq!(opened, Err(OpenError::Body), "{length}");
+    }
 }
 
 #[test]
@@ -237,8 +261,10 @@ fn an_inflate_bomb_and_other_zstd_frames_are_refused() {
     // Blocks of 1000 bytes under a header that announces 40: descriptor 0x20 has one byte of content size.
     let mut lying = zstd::bulk::compress(&[7; 200], ZSTD_LEVEL).unwrap();
     assert_eq!(lying[4..6], [0x20, 200]);
-    lying[5] = 40;
-    assert_eq!(unpack(&compressed(40, &lying)), Err("the compressed payload"));
+    for announced in [40, 201, 255] {
+        lying[5] = announced;
+        assert_eq!(unpack(&compressed(announced.into(), &lying)), Err("the compressed payload"), "{announced}");
+    }
     let twice = [plain.as_slice(), plain.as_slice()].concat();
     assert_eq!(unpack(&compressed(1000, &twice)), header);
     let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0][..], &plain].concat();

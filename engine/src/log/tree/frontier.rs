@@ -47,14 +47,13 @@ impl Frontier {
     ///
     /// A log ends at [`LOG_LENGTH_MAX`] entries, more than can be written.
     pub fn append(&mut self, leaf: [u8; 32]) -> Vec<[u8; 32]> {
-        let mut complete = Vec::with_capacity(self.length.trailing_ones() as usize + 1);
+        let kept = self.peaks.len() - self.length.trailing_ones() as usize;
+        let mut complete = Vec::with_capacity(self.peaks.len() - kept + 1);
         let mut hash = leaf;
         complete.push(hash);
-        for _ in 0..self.length.trailing_ones() {
-            if let Some(left) = self.peaks.pop() {
-                hash = node_hash(&left, &hash);
-                complete.push(hash);
-            }
+        for left in self.peaks.drain(kept..).rev() {
+            hash = node_hash(&left, &hash);
+            complete.push(hash);
         }
         self.peaks.push(hash);
         self.length += 1;

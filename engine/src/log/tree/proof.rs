@@ -94,11 +94,10 @@ pub fn verify_consistency(old: &Prefix, new: &Prefix, proof: &[[u8; 32]]) -> boo
         if node & 1 == 1 || node == last {
             old_root = node_hash(hash, &old_root);
             new_root = node_hash(hash, &new_root);
-            // Levels at which this node, the last of its row, has no sibling.
-            while node & 1 == 0 && node != 0 {
-                node >>= 1;
-                last >>= 1;
-            }
+            // Levels at which this node, the last of its row, has no sibling. It is not 0, since `last` is not.
+            let alone = node.trailing_zeros();
+            node >>= alone;
+            last >>= alone;
         } else {
             new_root = node_hash(&new_root, hash);
         }
@@ -146,10 +145,9 @@ pub fn verify_inclusion(leaf: &[u8; 32], index: u64, log: &Prefix, proof: &[[u8;
         }
         if node & 1 == 1 || node == last {
             root = node_hash(hash, &root);
-            while node & 1 == 0 && node != 0 {
-                node >>= 1;
-                last >>= 1;
-            }
+            let alone = node.trailing_zeros();
+            node >>= alone;
+            last >>= alone;
         } else {
             root = node_hash(&root, hash);
         }
@@ -248,6 +246,7 @@ mod tests {
         let leaves = leaves();
         let stored = stored(&leaves);
         for length in 1..=LENGTH {
+            assert_eq!(inclusion_proof(&stored, length as u64, length as u64), Ok(vec![]), "{length}");
             for index in 0..length {
                 let proof = inclusion_proof(&stored, index as u64, length as u64).unwrap();
                 assert_eq!(proof, naive::inclusion_proof(&leaves[..length], index), "{index} {length}");
@@ -268,6 +267,7 @@ mod tests {
                 for wrong in tampered(&proof) {
                     assert!(!verify_consistency(&before, &after, &wrong), "{old} {new}");
                 }
+                assert_eq!(verify_consistency(&before, &after, &[]), proof.is_empty(), "{old} {new}");
                 let forked = |prefix: Prefix| Prefix { root: *blake3::hash(&prefix.root).as_bytes(), ..prefix };
                 assert!(!verify_consistency(&forked(before), &after, &proof), "{old} {new}");
                 if old > 0 {
@@ -281,6 +281,18 @@ mod tests {
         let endless = Prefix { length: u64::MAX, root: [0; 32] };
         assert!(!verify_consistency(&prefix(&leaves, 3), &endless, &[[0; 32]; 64]));
         assert!(!verify_consistency(&endless, &endless, &[]));
+        let nothing = Prefix { length: 0, root: [7; 32] };
+        assert!(!verify_consistency(&nothing, &nothing, &[]), "an empty log has one root");
+        assert!(!verify_consistency(&nothing, &prefix(&leaves, 3), &[]));
+    }
+
+    #[test]
+    fn a_proof_of_more_hashes_than_a_log_has_levels_is_refused() {
+        let leaves = leaves();
+        let longest = Prefix { length: LOG_LENGTH_MAX, root: [0; 32] };
+        let proof = vec![[0; 32]; PROOF_HASHES_MAX + 1];
+        assert!(!verify_consistency(&prefix(&leaves, 3), &longest, &proof));
+        assert!(!verify_inclusion(&leaves[0], 0, &longest, &proof));
     }
 
     #[test]
@@ -294,6 +306,9 @@ mod tests {
                 for wrong in tampered(&proof) {
                     assert!(!verify_inclusion(&leaves[index], index as u64, &log, &wrong), "{index} {length}");
                 }
+                let endless = Prefix { length: LOG_LENGTH_MAX + 1, ..log };
+                assert!(!verify_inclusion(&leaves[index], index as u64, &endless, &proof), "{index}");
+                assert!(!verify_inclusion(&leaves[index], length as u64, &log, &proof), "{index} {length}");
                 for other in (0..length + 2).filter(|other| *other != index) {
                     assert!(!verify_inclusion(&leaves[index], other as u64, &log, &proof), "{index} {other}");
                 }
