@@ -363,6 +363,7 @@ mod tests {
             edit(vec![("f".into(), FieldOp::Exclude(vec![]))]),
             Err(OperationError::NoEffect { id: id.clone() })
         );
+        assert_eq!(edit(vec![("f".into(), FieldOp::Text(vec![]))]), Err(OperationError::NoEffect { id: id.clone() }));
         assert_eq!(edit(vec![set("id", 1)]), Err(OperationError::IdField { id: id.clone() }));
         assert!(matches!(edit(vec![set("", 1)]), Err(OperationError::Name { length: 0, .. })));
         assert!(matches!(edit(vec![set(&"x".repeat(257), 1)]), Err(OperationError::Name { length: 257, .. })));
@@ -394,6 +395,67 @@ mod tests {
         let deletes = [b"\x01\x01\x01n".to_vec(), b"\x02\x01a".repeat(MAX_OPERATIONS + 1)].concat();
         assert!(matches!(decode_commit(&deletes), Err(StreamError::Malformed { .. })));
         assert!(decode_commit(&deletes[..deletes.len() - 3]).is_ok());
+    }
+
+    #[test]
+    fn the_limit_of_a_name_holds_on_both_sides() {
+        let named = |length: usize| {
+            let name = vec![b'x'; length];
+            let mut bytes = vec![VERSION, 1];
+            crate::codec::put_bytes(&mut bytes, &name);
+            [&bytes[..], b"\x02\x01a"].concat()
+        };
+        assert!(decode_commit(&named(MAX_NAME_BYTES)).is_ok());
+        assert!(matches!(decode_commit(&named(MAX_NAME_BYTES + 1)), Err(StreamError::Malformed { .. })));
+    }
+
+    #[test]
+    fn the_limit_of_a_change_holds_on_both_sides() {
+        let text = |length| operation(Action::Edit(vec![("f".into(), FieldOp::Text(vec![7; length]))]));
+        let largest = encode_commit(&[text(MAX_CHANGE_BYTES)]).unwrap();
+        assert!(decode_commit(&largest).is_ok());
+        let larger = MAX_CHANGE_BYTES + 1;
+        let error = encode_commit(&[text(larger)]);
+        assert!(matches!(error, Err(OperationError::TooLarge { size, limit: MAX_CHANGE_BYTES, .. }) if size == larger));
+        let mut bytes = b"\x01\x02\x01n\x01f\x01\x01a\x01\x0d".to_vec();
+        crate::codec::put_bytes(&mut bytes, &vec![7; larger]);
+        assert_eq!(
+            decode_commit(&bytes),
+            Err(StreamError::Malformed { why: "an empty or overlong change".to_owned() })
+        );
+    }
+
+    #[test]
+    fn the_limits_of_field_writes_hold_on_both_sides() {
+        let clears =
+            |count: usize| operation(Action::Insert((0..count).map(|n| (n.to_string(), FieldOp::Clear)).collect()));
+        let full = clears(MAX_FIELDS);
+        let one = encode_commit(std::slice::from_ref(&full)).unwrap();
+        let next = encode_commit(&[full.clone(), full.clone()]).unwrap().split_off(one.len());
+        let many = |count: usize| [&one[..], &next.repeat(count - 1)].concat();
+        let most = MAX_FIELD_WRITES / MAX_FIELDS;
+        assert!(decode_commit(&many(most)).is_ok());
+        assert!(matches!(decode_commit(&many(most + 1)), Err(StreamError::Malformed { .. })));
+        let mut writer = CommitWriter::default();
+        (0..most).for_each(|_| writer.push(&full).unwrap());
+        let error = writer.push(&clears(1));
+        assert!(matches!(error, Err(OperationError::TooLarge { limit: MAX_FIELD_WRITES, .. })), "{error:?}");
+        assert!(writer.push(&clears(0)).is_ok(), "what is refused leaves nothing");
+
+        // One more field in an operation than it may have: the count and a further name.
+        let fields = |count: usize| {
+            let mut bytes = vec![VERSION];
+            let names: Vec<String> =
+                std::iter::once("notes".to_owned()).chain((0..count).map(|n| n.to_string())).collect();
+            crate::codec::put_varint(&mut bytes, names.len() as u64);
+            names.iter().for_each(|name| crate::codec::put_bytes(&mut bytes, name.as_bytes()));
+            bytes.extend_from_slice(b"\x00\x01a");
+            crate::codec::put_varint(&mut bytes, count as u64);
+            (1..=count as u64).for_each(|at| crate::codec::put_varint(&mut bytes, at << WRITE_BITS | CLEAR));
+            bytes
+        };
+        assert_eq!(decode_commit(&fields(MAX_FIELDS)), Ok(vec![full]));
+        assert!(matches!(decode_commit(&fields(MAX_FIELDS + 1)), Err(StreamError::Malformed { .. })));
     }
 
     #[test]

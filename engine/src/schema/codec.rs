@@ -96,10 +96,11 @@ impl Schema {
     /// The schema document's fields.
     #[must_use]
     pub fn to_fields(&self) -> Fields {
-        let fields = self.fields.iter().map(|(name, field)| (format!("{FIELD_PREFIX}{name}"), field.to_value()));
-        let indexes = self.indexes.iter().map(|(name, index)| (format!("{INDEX_PREFIX}{name}"), index.to_value()));
+        let fields = self.fields.iter().map(|(name, field)| (format!("{FIELD_PREFIX}{name}"), field.parts()));
+        let indexes = self.indexes.iter().map(|(name, index)| (format!("{INDEX_PREFIX}{name}"), index.parts()));
+        let parts = fields.chain(indexes).map(|(name, parts)| (name, Value::Object(parts)));
         let type_name = self.type_name.iter().map(|name| (TYPE_NAME.to_owned(), Value::from(&**name)));
-        fields.chain(indexes).chain(type_name).collect()
+        parts.chain(type_name).collect()
     }
 
     /// Reads a schema document. What isn't understood is left out: other software may have declared it.
@@ -131,13 +132,13 @@ impl Schema {
                 (TYPE_NAME, _) => return Err(expected(TYPE_NAME, "a string")),
                 (FIELDS, Value::Object(fields)) => {
                     for (name, value) in fields {
-                        let field = understood(&format!("field {name}"), &value, Field::from_value, Field::to_value)?;
+                        let field = understood(&format!("field {name}"), &value, Field::from_value, Field::parts)?;
                         schema.fields.insert(name, field);
                     }
                 }
                 (INDEXES, Value::Object(indexes)) => {
                     for (name, value) in indexes {
-                        let index = understood(&format!("index {name}"), &value, Index::from_value, Index::to_value)?;
+                        let index = understood(&format!("index {name}"), &value, Index::from_value, Index::parts)?;
                         schema.indexes.insert(name, index);
                     }
                 }
@@ -152,8 +153,9 @@ impl Schema {
     /// The JSON that [`Schema::from_json`] reads, on one line.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let fields = self.fields.iter().map(|(name, field)| (name.clone(), field.to_value())).collect();
-        let indexes = self.indexes.iter().map(|(name, index)| (name.clone(), index.to_value())).collect();
+        let named = |name: &String, parts| (name.clone(), Value::Object(parts));
+        let fields = self.fields.iter().map(|(name, field)| named(name, field.parts())).collect();
+        let indexes = self.indexes.iter().map(|(name, index)| named(name, index.parts())).collect();
         let parts = [(FIELDS, Value::Object(fields)), (INDEXES, Value::Object(indexes))];
         let type_name = self.type_name.iter().map(|name| (TYPE_NAME.to_owned(), Value::from(&**name)));
         crate::value::fields_to_json(
@@ -201,12 +203,12 @@ fn understood<T>(
     place: &str,
     value: &Value,
     read: impl Fn(&Value) -> Option<T>,
-    write: impl Fn(&T) -> Value,
+    write: impl Fn(&T) -> Fields,
 ) -> Result<T, SchemaError> {
-    let part = read(value).ok_or_else(|| expected(place, "a declaration"))?;
-    let (Value::Object(given), Value::Object(kept)) = (value, write(&part)) else {
+    let (Value::Object(given), Some(part)) = (value, read(value)) else {
         return Err(expected(place, "a declaration"));
     };
+    let kept = write(&part);
     let implied = |key: &str, value: &Value| {
         matches!((key, value), ("required", Value::Bool(false)) | ("default", Value::Null))
             || key == "kind" && *value == Value::from("register")
@@ -227,7 +229,7 @@ fn is_type_name(name: &str) -> bool {
 }
 
 impl Field {
-    fn to_value(&self) -> Value {
+    fn parts(&self) -> Fields {
         let kind = Some(self.kind).filter(|kind| *kind != FieldKind::Register).map(|kind| Value::from(kind.name()));
         let parts = [
             ("kind", kind),
@@ -273,7 +275,7 @@ impl Field {
 }
 
 impl Index {
-    fn to_value(&self) -> Value {
+    fn parts(&self) -> Fields {
         object([(FIELDS, Value::List(self.fields.iter().map(|path| Value::from(&**path)).collect()))])
     }
 
@@ -291,9 +293,9 @@ impl Index {
 impl ValueType {
     fn to_value(&self) -> Value {
         match self {
-            Self::List(Some(element)) => object([("list", element.to_value())]),
-            Self::Reference(collection) => object([("reference", Value::from(&**collection))]),
-            Self::Vector(dimensions) => object([("vector", Value::from(*dimensions))]),
+            Self::List(Some(element)) => Value::Object(object([("list", element.to_value())])),
+            Self::Reference(collection) => Value::Object(object([("reference", Value::from(&**collection))])),
+            Self::Vector(dimensions) => Value::Object(object([("vector", Value::from(*dimensions))])),
             plain => Value::from(plain.to_string()),
         }
     }
@@ -322,8 +324,8 @@ impl ValueType {
     }
 }
 
-fn object<'k>(parts: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
-    Value::Object(parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+fn object<'k>(parts: impl IntoIterator<Item = (&'k str, Value)>) -> Fields {
+    parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 #[cfg(test)]
@@ -365,7 +367,14 @@ mod tests {
         let cases = [
             (r#"{"field": {}}"#, "field: expected only `type_name`, `fields` and `indexes`"),
             (r#"{"fields": []}"#, "fields: expected an object, by name"),
+            (r#"{"fields": {"a": 1}}"#, "field a: expected a declaration"),
+            (r#"{"fields": {"a": {"kind": 1}}}"#, "field a: expected a declaration"),
             (r#"{"fields": {"a": {"kind": "list"}}}"#, "field a: expected"),
+            (r#"{"fields": {"a": {"type": {"list": "int", "of": "int"}}}}"#, "field a: type: expected"),
+            (r#"{"fields": {"a": {"type": {"reference": 1}}}}"#, "field a: type: expected"),
+            (r#"{"fields": {"a": {"type": {"vector": "3"}}}}"#, "field a: type: expected"),
+            (r#"{"fields": {"a": {"type": {"map": "int"}}}}"#, "field a: type: expected"),
+            (r#"{"fields": {"a": {"type": 1}}}"#, "field a: type: expected"),
             (r#"{"fields": {"a": {"type": "integer"}}}"#, "field a: type: expected"),
             (r#"{"fields": {"a": {"type": "int", "uniqe": true}}}"#, "field a: uniqe: expected"),
             (r#"{"fields": {"a": {"type": "int", "default": "x"}}}"#, "the default does not fit"),
@@ -375,7 +384,15 @@ mod tests {
             (r#"{"fields": {"": {"type": "string"}}}"#, "\"\" can't be declared"),
             (r#"{"indexes": {"i": {"fields": []}}}"#, "index i: expected"),
             (r#"{"indexes": {"i": {"fields": ["a", "a"]}}}"#, "index i: 1 to 16 different paths"),
+            (r#"{"indexes": {"i": {"fields": [""]}}}"#, "index i: 1 to 16 different paths"),
+            (r#"{"indexes": {"i": {"fields": [1]}}}"#, "index i: expected"),
+            (r#"{"indexes": {"i": ["a"]}}"#, "index i: expected"),
+            (r#"{"indexes": []}"#, "indexes: expected an object, by name"),
+            (r#"{"type_name": 1}"#, "type_name: expected a string"),
+            (r#"{"type_name": ""}"#, "type_name: expected"),
             (r#"{"type_name": "1x"}"#, "type_name: expected"),
+            (r#"{"type_name": "__x"}"#, "type_name: expected"),
+            (r#"{"type_name": "x-y"}"#, "type_name: expected"),
             (r#"{"fields": {"a": {}, "a": {}}}"#, "the key \"a\" comes twice"),
         ];
         for (text, why) in cases {
@@ -384,20 +401,61 @@ mod tests {
         }
         let implied = br#"{"fields": {"a": {"kind": "register", "required": false, "default": null}}}"#;
         assert!(Schema::from_json(implied).is_ok());
+        assert!(Schema::from_json(br#"{"type_name": "_Note9"}"#).is_ok());
+    }
+
+    #[test]
+    fn declarations_have_limits() {
+        let plain = Field { kind: FieldKind::Register, value_type: None, required: false, default: None };
+        let named =
+            |length: usize| Schema { fields: [("x".repeat(length), plain.clone())].into(), ..Schema::default() };
+        assert_eq!(named(MAX_DECLARED_NAME_BYTES).check(), Ok(()));
+        let name = "x".repeat(80);
+        assert_eq!(named(MAX_DECLARED_NAME_BYTES + 1).check(), Err(SchemaError::Name { name }));
+
+        let typed = |length: usize| Schema { type_name: Some("x".repeat(length)), ..Schema::default() };
+        assert_eq!(typed(MAX_NAME_BYTES).check(), Ok(()));
+        assert!(matches!(typed(MAX_NAME_BYTES + 1).check(), Err(SchemaError::Expected { .. })));
+
+        let declared = |count: usize| {
+            let fields = (1..count).map(|number| (number.to_string(), plain.clone())).collect();
+            let indexes = [("i".to_owned(), Index { fields: vec!["1".to_owned()] })].into();
+            Schema { fields, indexes, ..Schema::default() }
+        };
+        assert_eq!(declared(MAX_DECLARATIONS).check(), Ok(()));
+        let found = MAX_DECLARATIONS + 1;
+        assert_eq!(declared(found).check(), Err(SchemaError::TooMany { found }));
+
+        let indexed = |count: usize| {
+            let fields = (0..count).map(|number| number.to_string()).collect();
+            Schema { indexes: [("i".to_owned(), Index { fields })].into(), ..Schema::default() }
+        };
+        assert_eq!(indexed(MAX_INDEX_FIELDS).check(), Ok(()));
+        for count in [0, MAX_INDEX_FIELDS + 1] {
+            assert!(matches!(indexed(count).check(), Err(SchemaError::Rule { .. })), "{count}");
+        }
+
+        let default = Field { default: Some(Value::Float(f64::NAN)), ..plain };
+        let unstorable = Schema { fields: [("n".to_owned(), default)].into(), ..Schema::default() };
+        assert_eq!(
+            unstorable.check(),
+            Err(SchemaError::Value { place: "field:n".to_owned(), source: ValueError::NotANumber })
+        );
     }
 
     #[test]
     fn what_other_software_declared_is_left_out() {
         let schema = Schema::from_json(FULL.as_bytes()).unwrap();
         let mut fields = schema.to_fields();
-        fields.insert("field:new".into(), object([("kind", Value::from("tree"))]));
+        fields.insert("field:new".into(), Value::Object(object([("kind", Value::from("tree"))])));
         fields.insert("field:odd".into(), Value::Int(1));
-        fields.insert("index:odd".into(), object([]));
+        fields.insert("index:odd".into(), Value::Object(object([])));
+        fields.insert("index:more".into(), Value::from("title"));
         fields.insert("more".into(), Value::Null);
         assert_eq!(Schema::from_fields(&fields), schema);
         let newer =
             object([("kind", Value::from("set")), ("type", Value::from("decimal")), ("unique", Value::Bool(true))]);
-        let field = Schema::from_fields(&[("field:n".to_owned(), newer)].into()).fields["n"].clone();
+        let field = Schema::from_fields(&[("field:n".to_owned(), Value::Object(newer))].into()).fields["n"].clone();
         assert_eq!((field.kind, field.value_type), (FieldKind::Set, None), "the kind counts even so");
     }
 }

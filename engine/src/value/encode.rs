@@ -437,6 +437,24 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_names_a_document_and_a_blob_has_at_most_its_limit() {
+        let reference = |collection: &str, id: &str| {
+            Value::Reference(Reference { collection: collection.to_owned(), id: id.to_owned() }).to_bytes()
+        };
+        assert!(reference("people", "ada").is_ok());
+        for (collection, id) in [("", "ada"), ("people", "")] {
+            assert_eq!(reference(collection, id), Err(ValueError::Reference), "{collection:?} {id:?}");
+        }
+        let blob = |length| Value::Blob(Blob { hash: [7; 32], length }).to_bytes();
+        let largest = blob(Blob::MAX_LENGTH).unwrap();
+        assert!(Value::from_bytes(&largest).is_ok());
+        assert_eq!(blob(Blob::MAX_LENGTH + 1), Err(ValueError::BlobLength));
+        let mut larger = [&[BLOB][..], &[7; 32]].concat();
+        put_varint(&mut larger, Blob::MAX_LENGTH + 1);
+        assert!(Value::from_bytes(&larger).is_err());
+    }
+
+    #[test]
     fn nesting_stops_at_64() {
         let bytes = nested(Value::MAX_DEPTH).to_bytes().unwrap();
         assert!(Value::from_bytes(&bytes).is_ok());

@@ -145,6 +145,9 @@ fn a_record_reads_as_the_state_it_was_written_from() {
         }
         assert!(seen.iter().eq(state.fields.keys()), "round {round}");
         assert!(lazy.field(1).unwrap().is_none());
+        for generation in 1..4 {
+            assert_eq!(*lazy.chain(generation), state.chain(generation), "round {round}");
+        }
         for length in 0..bytes.len() {
             // Cut off anywhere: another state or an error, never a panic.
             let _ = DocumentState::decode(&bytes[..length], Slots::CHECKED);
@@ -171,6 +174,59 @@ fn a_plain_document_takes_few_bytes_beside_its_values() {
     // No commit is left without a stamp. Two commits, the edit's first: the other's timestamp is 2 ms before it, and field 120 names it by its position.
     let expected = [2, 0, 9, 2, 0xad, 2, 0x84, 1, 2, 0xac, 2, 3, 0xa0, 1, 0x88, 0xe2, 3, 1, 2];
     assert_eq!(*held.record().unwrap(), expected);
+}
+
+#[test]
+fn a_field_that_is_set_twice_takes_the_fold() {
+    let twice = |value| [value, value + 1].map(|value| ("1".to_owned(), FieldOp::Set(Value::Int(value)))).to_vec();
+    let (mut held, mut state) = (Held::Nothing, DocumentState::default());
+    for (sequence, action) in [(1, Action::Insert(twice(1))), (2, Action::Edit(twice(3)))] {
+        let id = DocumentId::new("d").unwrap();
+        let operation = Operation { collection: "c".to_owned(), id, generation: 1, action };
+        let origin = Origin { dot: Dot { writer: 2, sequence }, timestamp_ms: 64, saw: &|_| true };
+        held.fold(&operation, &slots(&operation), &origin).unwrap();
+        fold(&mut state, &operation, &origin);
+        assert!(matches!(held, Held::State(_)), "{operation:?}");
+        let stored = held.record().unwrap().into_owned();
+        assert_eq!(stored, record(&state), "{operation:?}");
+        held = Held::Record(stored);
+    }
+}
+
+#[test]
+fn a_record_of_many_commits_reads_as_it_was_written() {
+    let (mut held, mut state) = (Held::Nothing, DocumentState::default());
+    for step in 0..60u64 {
+        let write = vec![((step % 50).to_string(), FieldOp::Set(Value::Int(step as i64)))];
+        let action = if step == 0 { Action::Insert(write) } else { Action::Edit(write) };
+        let id = DocumentId::new("d").unwrap();
+        let operation = Operation { collection: "c".to_owned(), id, generation: 1, action };
+        let origin = Origin { dot: Dot { writer: 2, sequence: step << 20 }, timestamp_ms: 64, saw: &|_| true };
+        held.fold(&operation, &slots(&operation), &origin).unwrap();
+        fold(&mut state, &operation, &origin);
+        assert_eq!(*held.record().unwrap(), record(&state), "step {step}");
+    }
+    assert_eq!(state.commits().len(), 50);
+    assert_eq!(DocumentState::decode(&held.record().unwrap(), Slots::CHECKED), Ok(state));
+}
+
+#[test]
+fn another_version_and_a_generation_that_can_not_be_are_refused() {
+    let mut state = DocumentState::default();
+    [1, 3].into_iter().for_each(|generation| state.open(generation, None));
+    let bytes = record(&state);
+    // Version, twice the count of generations, the first one's number.
+    assert_eq!(bytes[..3], [2, 4, 1]);
+    assert_eq!(DocumentState::decode(&bytes, Slots::CHECKED), Ok(state));
+    let greatest = [&[0xff; 9][..], &[1]].concat();
+    let with = |version: u8, number: &[u8]| [&[version, 4][..], number, &bytes[3..]].concat();
+    for wrong in [with(1, &[1]), with(3, &[1]), with(2, &[0]), with(2, &greatest)] {
+        assert!(
+            matches!(DocumentState::decode(&wrong, Slots::CHECKED), Err(DecodeError::NotCanonical { .. })),
+            "{wrong:?}"
+        );
+        assert!(Held::stored(&wrong, Slots::CHECKED).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -44,12 +44,10 @@ pub(super) fn alone(start: usize) -> (usize, JsonFault) {
 }
 
 /// The value that an object stands for: a typed value, or itself.
-pub(super) fn from_object(mut fields: Fields) -> Result<Value, JsonFault> {
-    if fields.len() != 1 {
-        return Ok(Value::Object(fields));
-    }
-    let Some(expected) = fields.keys().next().and_then(|key| expected(key)) else { return Ok(Value::Object(fields)) };
-    let Some((key, content)) = fields.pop_first() else { return Ok(Value::Object(fields)) };
+pub(super) fn from_object(fields: Fields) -> Result<Value, JsonFault> {
+    let only = fields.keys().next().filter(|_| fields.len() == 1);
+    let Some(expected) = only.and_then(|key| expected(key)) else { return Ok(Value::Object(fields)) };
+    let (key, content) = fields.into_iter().next().expect("it has one key");
     typed(&key, content).ok_or(JsonFault::Typed { key, expected })
 }
 

@@ -154,6 +154,10 @@ mod tests {
         let bits = (0..200_000).map(|_| f32::from_bits(sampler.next() as u32));
         let vector = Value::Vector(bits.filter(|number| !number.is_nan()).map(|number| number + 0.0).collect());
         assert_eq!(Value::from_json(vector.to_json().as_bytes()), Ok(vector));
+        // Its fewest digits lie so near the middle between two neighbours that 64 bits lie in it.
+        let between = Value::Vector(vec![f32::from_bits(0x15ae_43fd)]);
+        assert_eq!("7.038531e-26".parse::<f64>().unwrap() as f32, f32::from_bits(0x15ae_43fe));
+        assert_eq!(Value::from_json(between.to_json().as_bytes()), Ok(between));
     }
 
     #[test]
@@ -198,6 +202,10 @@ mod tests {
             r#"{"$timestamp":"2024-01-01"}"#,
             r#"{"$ref":"people/ada"}"#,
             r#"{"$ref":{"collection":"","id":"a"}}"#,
+            r#"{"$ref":{"collection":"people"}}"#,
+            r#"{"$ref":{"collection":"people","id":1}}"#,
+            r#"{"$ref":{"collection":1,"id":"ada"}}"#,
+            r#"{"$blob":{"hash":1,"length":1}}"#,
             r#"{"$ref":{"collection":"a","id":"b","more":1}}"#,
             r#"{"$vector":[1e39]}"#,
             r#"{"$vector":["1"]}"#,
