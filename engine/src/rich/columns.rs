@@ -297,6 +297,20 @@ mod tests {
     }
 
     #[test]
+    fn differences_lead_to_counters_only() {
+        let first = |bytes: &[u8]| Delta::new(Some(bytes), 10).next();
+        // One literal; then 2^31 and one more, as signed numbers, -1, and no value at all.
+        assert_eq!(first(&[0x7f, 0x80, 0x80, 0x80, 0x80, 8]), Ok(Some(crate::rich::MAX_COUNTER)));
+        assert_eq!(first(&[0x7f, 0x81, 0x80, 0x80, 0x80, 8]), Err(ColumnError::Counter));
+        assert_eq!(first(&[0x7f, 0x7f]), Err(ColumnError::Counter));
+        assert_eq!(first(&[0, 1]), Ok(None));
+        // 1, and from there as far as a number goes.
+        let mut column = Delta::new(Some(&[0x7e, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]), 10);
+        assert_eq!(column.next(), Ok(Some(1)));
+        assert_eq!(column.next(), Err(ColumnError::Counter));
+    }
+
+    #[test]
     fn booleans_start_with_false_and_have_no_empty_runs() {
         let mut column = Booleans::new(&[0, 1, 2], 10);
         assert_eq!((0..3).map(|_| column.next().unwrap()).collect::<Vec<_>>(), [true, false, false]);
@@ -305,6 +319,11 @@ mod tests {
         assert_eq!(column.next(), Ok(false));
         assert!(matches!(column.next(), Err(ColumnError::NotCanonical(_))));
         assert_eq!(Booleans::new(&[11], 10).next(), Err(ColumnError::Rows { limit: 10 }));
+        for longer in [&[2][..], &[1, 1]] {
+            let mut column = Booleans::new(longer, 10);
+            assert_eq!(column.next(), Ok(false));
+            assert_eq!(column.finish(), Err(ColumnError::Long), "{longer:?}");
+        }
         assert_eq!(boolean_runs(&[0, 1, 2]), Ok(vec![(0, false), (1, true), (3, false)]));
     }
 }

@@ -131,7 +131,7 @@ fn decide(name: &CellName, generations: &[Generation<'_>], origin: Origin<'_>, b
     if frame.deps.is_empty() || !frame.deps.is_sorted_by(|a, b| a < b) {
         return Err(Malformed::DepsOrder.into());
     }
-    let previous = previous(generations, &frame.actor)?;
+    let previous = previous(generations, &frame.actor).map_err(Stop::Read)?;
     let expected = previous.as_ref().map_or(1, |entry| entry.seq + 1);
     if frame.seq != expected {
         return Err(Malformed::Seq { expected, found: frame.seq }.into());
@@ -172,8 +172,9 @@ fn decide(name: &CellName, generations: &[Generation<'_>], origin: Origin<'_>, b
 }
 
 /// The actor's last change. It is in the cell's own generation, since actors bind the generation.
-fn previous(generations: &[Generation<'_>], actor: &ActorId) -> Result<Option<Entry>, Stop> {
-    let Some(own) = generations.last() else { return Ok(None) };
-    let slot = rows::slot(own.rows, actor).map_err(Stop::Read)?;
-    slot.map_or(Ok(None), |slot| rows::last_of(own.rows, slot, u64::MAX).map_err(Stop::Read))
+fn previous(generations: &[Generation<'_>], actor: &ActorId) -> Result<Option<Entry>, ReadError> {
+    generations.last().map_or(Ok(None), |own| {
+        let slot = rows::slot(own.rows, actor)?;
+        slot.map_or(Ok(None), |slot| rows::last_of(own.rows, slot, u64::MAX))
+    })
 }

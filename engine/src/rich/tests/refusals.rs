@@ -8,10 +8,10 @@ use automerge::{ActorId, Change, ChangeHash};
 
 use super::forge::{Forge, bent, genesis_hash, op, put, root_object};
 use super::world::{Commit, Replica, name, writer_id};
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Reader};
 use crate::id::WriterId;
 use crate::operation::FieldKind;
-use crate::rich::change::{FrameError, Summary};
+use crate::rich::change::{FrameError, Summary, signed_leb128};
 use crate::rich::columns::ColumnError;
 use crate::rich::gate::{self, Malformed, Origin};
 use crate::rich::operations::OperationError;
@@ -242,6 +242,25 @@ fn columns_are_known_and_have_one_spelling() {
     let error = ColumnError::Short;
     let many = [2, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0x0f];
     operation(scene.column(112, &many), OperationError::Column { column: 113, error });
+    // Three objects whose counter is 0, or beyond the last; a predecessor without an actor.
+    for counter in [&[0][..], &[0x81, 0x80, 0x80, 0x80, 8]] {
+        operation(scene.column(2, &[&[3], counter].concat()), OperationError::Incomplete);
+    }
+    operation(scene.column(113, &[0, 1]), OperationError::Incomplete);
+}
+
+#[test]
+fn signed_numbers_have_one_spelling_and_at_most_64_bits() {
+    let read = |bytes: &[u8]| signed_leb128(&mut Reader::new(bytes));
+    let long = |last: &[u8]| [&[0x80; 9], last].concat();
+    assert_eq!(read(&[0x3f]), Ok(63));
+    assert_eq!(read(&[0x40]), Ok(-64));
+    assert_eq!(read(&long(&[0x7f])), Ok(i64::MIN));
+    assert_eq!(read(&[&[0xff; 9][..], &[0]].concat()), Ok(i64::MAX));
+    for wrong in [&[0xbf, 0][..], &[0xc0, 0x7f], &long(&[1]), &long(&[0x40]), &long(&[0x80, 0])] {
+        assert_eq!(read(wrong), Err(DecodeError::Varint), "{wrong:x?}");
+    }
+    assert_eq!(read(&[0x80]), Err(DecodeError::Truncated));
 }
 
 #[test]

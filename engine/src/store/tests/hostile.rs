@@ -10,6 +10,7 @@ use crate::log::tree::leaf_hash;
 use crate::log::{Frontier, Header, Place, Plane, Prefix, head_message};
 use crate::operation::{Action, FieldOp, Operation, encode_commit};
 use crate::space::{Authority, EffectiveTable, Rank, SecretKey};
+use crate::store::receive::BATCH_ENTRIES_MAX;
 use crate::store::{
     Durability, Edit, LogBatch, LoggedEntry, ReceiveError, SignedHead, TransactionError, VoidCommit, VoidReason,
     WriteError,
@@ -115,6 +116,30 @@ fn set_in(generation: u64, id: &str, value: i64) -> Vec<u8> {
 fn nowhere() -> Moved {
     let writer = WriterId { device: device(9), incarnation: Incarnation([9; 8]) };
     vec![(writer, Prefix { length: 1, root: [9; 32] })]
+}
+
+#[test]
+fn a_batch_ends_at_its_head_and_holds_entries_within_their_limits() {
+    let replica = Replica::new(1);
+    let mut author = Author::new(2, Plane::Data);
+    (0..2).for_each(|value| author.commit(true, true, Moved::new(), &set("n", value)));
+    let honest = author.batch(0);
+    let refused = |change: &dyn Fn(&mut LogBatch)| {
+        let mut batch = honest.clone();
+        change(&mut batch);
+        match replica.store.receive(&batch) {
+            Err(ReceiveError::Invalid { why, .. }) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(&|batch| batch.entries.clear()), "0 entries");
+    let many = BATCH_ENTRIES_MAX + 1;
+    assert_eq!(refused(&|batch| batch.entries = vec![batch.entries[0].clone(); many]), format!("{many} entries"));
+    assert_eq!(refused(&|batch| batch.head.length += 1), "it does not end at its head");
+    assert_eq!(refused(&|batch| batch.from = u64::MAX), "it does not end at its head");
+    let body = vec![0; ENTRY_BYTES_MAX];
+    assert_eq!(refused(&|batch| batch.entries[0].body = body.clone()), "an entry is over 256 KiB");
+    assert_eq!(replica.store.receive(&honest).unwrap().applied, 2);
 }
 
 #[test]
