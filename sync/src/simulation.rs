@@ -68,18 +68,13 @@ impl Person {
 
     pub(crate) fn add_device(&mut self) -> Certificate {
         let (key, agreement) = (DeviceKey::generate(&*self.host), AgreementKey::generate(&*self.host));
-        let possession = possession_of(&key, &self.id(), &agreement.public());
-        let issued_ms = self.host.now_ms();
-        let root = &self.secrets.root;
-        let certificate =
-            Certificate::issue(root, self.genesis.id(), key.device(), agreement.public(), possession, issued_ms);
+        let certificate = self.certify(&key, agreement.public(), self.host.now_ms());
         self.devices.push((key, agreement, certificate));
         certificate
     }
 
-    /// A further certificate of a device that it has.
-    pub(crate) fn certify(&self, device: usize, agreement: [u8; 32], issued_ms: i64) -> Certificate {
-        let key = &self.devices[device].0;
+    /// A certificate for a device, which may be somebody else's, or have others.
+    pub(crate) fn certify(&self, key: &DeviceKey, agreement: [u8; 32], issued_ms: i64) -> Certificate {
         let possession = possession_of(key, &self.id(), &agreement);
         Certificate::issue(&self.secrets.root, self.id(), key.device(), agreement, possession, issued_ms)
     }

@@ -171,6 +171,13 @@ impl Evaluation<'_> {
         })
     }
 
+    fn grant_at(&self, number: usize) -> Option<&Grant> {
+        match self.history.operation(number) {
+            Ok(ControlOperation::Grant(grant)) => Some(grant),
+            _ => None,
+        }
+    }
+
     fn revoke_at(&self, number: usize) -> Option<&Revoke> {
         match self.history.operation(number) {
             Ok(ControlOperation::Revoke(revoke)) => Some(revoke),
@@ -231,12 +238,11 @@ impl Evaluation<'_> {
             let devices = self.certified.of(&identity);
             members.insert(identity, MemberState { rank: Some(Rank::Owner), name, devices });
         }
-        for (identity, grants) in self.grants.iter().filter(|(identity, _)| !self.owners.contains(identity)) {
+        for identity in self.grants.keys().filter(|identity| !self.owners.contains(identity)) {
             // Commits are numbered in causal order: the last grant names the member.
-            let Some(last) = grants.iter().max_by_key(|grant| grant.commit) else { continue };
-            let Ok(ControlOperation::Grant(grant)) = self.history.operation(last.commit) else { continue };
-            let (rank, name) = (self.current_rank(identity), Some(grant.name.clone()));
-            let devices = self.certified.of(identity);
+            let last = self.grants_of(identity).map(|grant| grant.commit).max();
+            let name = last.and_then(|number| self.grant_at(number)).map(|grant| grant.name.clone());
+            let (rank, devices) = (self.current_rank(identity), self.certified.of(identity));
             members.insert(*identity, MemberState { rank, name, devices });
         }
         members

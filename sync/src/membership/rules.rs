@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use tidewater_engine::id::{EpochId, Incarnation};
-use tidewater_engine::space::Rank;
+use tidewater_engine::space::{Rank, SecretKey};
 
 use super::random_histories::{World, note};
-use super::{Membership, Verdict};
+use super::{Membership, Verdict, held_epochs};
 use crate::codec::Codec;
+use crate::device::DeviceKey;
 use crate::identity::Certificate;
-use crate::space::{ControlOperation, OlderEpoch};
+use crate::keys::{AgreementKey, Wrapped, epoch_context};
+use crate::simulation::SimulatedHost;
+use crate::space::{ControlOperation, EpochWrap, OlderEpoch};
 
 const OWNER: usize = 0;
 const ADA: usize = 1;
@@ -168,6 +171,71 @@ fn owners_are_never_removed_and_nobody_grants_a_rank_not_below_their_own() {
 }
 
 #[test]
+fn a_device_of_two_identities_keeps_what_the_other_one_allows() {
+    for (revoked_by, other) in [(ADA, OWNER), (OWNER, BEN)] {
+        let mut world = peaceful();
+        let (eve, ada) = (world.device(EVE, 0), world.device(ADA, 0));
+        let (key, agreement, certificate) = &world.people[EVE].devices[0];
+        let second = world.people[other].certify(key, agreement.public(), certificate.issued_ms);
+        let other_device = world.device(other, 0);
+        world.say(other_device, &world.add_device(other, second));
+        world.say(eve, &ControlOperation::Rotate(world.start(2, 5, &[eve])));
+        world.gather();
+        world.say(world.device(revoked_by, 0), &world.revoke(world.device(revoked_by, 0), EVE, 10));
+        world.hear(ada, world.device(revoked_by, 0));
+        let membership = world.evaluate();
+        assert_eq!(rank(&world, &membership, EVE), None, "{other}");
+        let allowed = if other == OWNER { Rank::Owner } else { Rank::Admin };
+        assert_eq!(membership.rank(&eve), Some(allowed), "{other}");
+        // An owner's device is out of an admin's reach; an admin's is not out of an owner's.
+        assert_eq!(membership.devices[&eve].cuts.is_empty(), other == OWNER, "{other}");
+    }
+}
+
+#[test]
+fn a_certificate_of_somebody_else_certifies_nothing() {
+    let mut world = World::new(1, 4);
+    let (owner, ben) = (world.device(OWNER, 0), world.device(BEN, 0));
+    let ControlOperation::Grant(mut grant) = world.grant(EVE, Rank::Writer) else { panic!("a grant") };
+    grant.certificates = vec![world.people[BEN].devices[0].2];
+    world.say(owner, &ControlOperation::Grant(grant));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, EVE), Some(Rank::Writer));
+    assert!(membership.identities[&world.people[EVE].id()].devices.is_empty());
+    assert_eq!(membership.rank(&ben), None);
+}
+
+#[test]
+fn a_key_that_a_removed_member_gives_itself_leaves_the_epoch_in_use() {
+    let mut world = peaceful();
+    let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
+    world.say(owner, &world.revoke(owner, EVE, 10));
+    world.hear(eve, owner);
+    let wrapped = world.start(2, 10, &[eve]).wraps[0].1;
+    let given = |device| ControlOperation::Wraps(vec![EpochWrap { epoch: EpochId([10; 32]), device, wrapped }]);
+    world.say(eve, &given(eve));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([10; 32])));
+    // By a member it would count: who was removed could read what is written with it.
+    world.say(owner, &given(eve));
+    assert_eq!(world.evaluate().write_epoch(), Some(EpochId([0; 32])));
+}
+
+#[test]
+fn what_is_wrapped_as_a_key_and_is_another_one_is_not_held() {
+    let host = SimulatedHost::new(1);
+    let (device, agreement) = (DeviceKey::generate(&*host).device(), AgreementKey::generate(&*host));
+    let (right, wrong) = (SecretKey::new([1; 32]), SecretKey::new([2; 32]));
+    let epoch = right.epoch_id();
+    let wrap = |key| Wrapped::seal(&*host, &agreement.public(), &epoch_context(&epoch, &device), key).unwrap();
+    let held = |key| {
+        let membership = Membership { wraps: vec![(epoch, device, wrap(key))], ..Membership::default() };
+        held_epochs(&membership, &device, &agreement, &Default::default())
+    };
+    assert_eq!(held(&right), [(epoch, right.clone())].into());
+    assert_eq!(held(&wrong), [].into());
+}
+
+#[test]
 fn a_second_device_acts_once_its_certificate_is_known() {
     let mut world = peaceful();
     let (ada, second) = (world.device(ADA, 0), world.device(ADA, 1));
@@ -278,7 +346,9 @@ fn of_several_certificates_of_a_device_the_latest_counts_whichever_comes_first()
         let mut world = peaceful();
         let ada = world.device(ADA, 0);
         let issued_ms = world.people[ADA].devices[0].2.issued_ms;
-        let certify = |agreement, later_ms| world.people[ADA].certify(0, [agreement; 32], issued_ms + later_ms);
+        let certify = |agreement, later_ms| {
+            world.people[ADA].certify(&world.people[ADA].devices[0].0, [agreement; 32], issued_ms + later_ms)
+        };
         // Of two with one time the greater key counts.
         let certificates = [certify(200, 1), certify(9, 2), certify(8, 2)];
         for number in order {
