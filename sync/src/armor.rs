@@ -61,6 +61,9 @@ mod tests {
         assert_eq!(unwrap("tide1", "hello"), Err(ArmorError::Prefix));
         assert_eq!(unwrap("tide1", ""), Err(ArmorError::Prefix));
         assert_eq!(unwrap("tide1", "tide1"), Err(ArmorError::Checksum));
+        let padded = |length: usize| text.clone() + &" ".repeat(length - text.len());
+        assert_eq!(unwrap("tide1", &padded(MAX_TEXT_BYTES)).unwrap(), b"some body");
+        assert_eq!(unwrap("tide1", &padded(MAX_TEXT_BYTES + 1)), Err(ArmorError::Prefix));
         assert_eq!(unwrap("tide1", "tide1ab!c"), Err(ArmorError::Character { found: '!', at: 7 }));
         for at in 5..text.len() {
             let mut changed: Vec<char> = text.chars().collect();

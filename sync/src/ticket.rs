@@ -173,6 +173,11 @@ mod tests {
         let mut newer = ticket().to_bytes();
         newer[0] = 9;
         assert_eq!(armor::wrap("tide1", &newer).parse::<Ticket>(), Err(TicketError::Newer { found: 9, supported: 1 }));
+        for (at, why) in [(0, "its version is unknown"), (1, "its kind is unknown")] {
+            let mut wrong = ticket().to_bytes();
+            wrong[at] = if at == 0 { 0 } else { 2 };
+            assert_eq!(armor::wrap("tide1", &wrong).parse::<Ticket>(), Err(TicketError::Malformed { why }));
+        }
         assert_eq!(
             armor::wrap("tide1", &ticket().to_bytes()[..40]).parse::<Ticket>(),
             Err(TicketError::Malformed { why: "it ends too early" })

@@ -127,11 +127,27 @@ mod tests {
         }
         for wrong in [with(1, 0), with(1, IdentityCard::MAX_DEVICES + 1), with(1, IdentityCard::MAX_DEVICES + 2)] {
             assert_eq!(wrong.verify(), Err(CardError { why: "it lists no device, or too many" }));
+            assert!(wrong.to_string().parse::<IdentityCard>().is_err());
         }
     }
 
     #[test]
     fn an_identity_is_shown_in_full() {
         assert_eq!(IdentityId([0xa5; 32]).to_string(), "a5".repeat(32));
+    }
+
+    #[test]
+    fn a_card_or_an_identity_of_another_version_is_refused() {
+        let bytes = Person::new(6, "Ada").card().to_bytes();
+        let with = |at: usize| {
+            let mut bytes = bytes.clone();
+            bytes[at] = 9;
+            armor::wrap(IdentityCard::PREFIX, &bytes).parse::<IdentityCard>()
+        };
+        assert_eq!(with(0), Err(CardError { why: "the card's version is unknown; upgrade" }));
+        assert_eq!(with(1), Err(CardError { why: "the identity's version is unknown" }));
+        assert_eq!("tide1".parse::<IdentityCard>(), Err(CardError { why: "it doesn't start with `tidecard1`" }));
+        let damaged = CardError { why: "it is damaged or incomplete; copy it again" };
+        assert_eq!("tidecard1abc".parse::<IdentityCard>(), Err(damaged));
     }
 }

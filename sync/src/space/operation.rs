@@ -159,10 +159,9 @@ impl Codec for ControlOperation {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        if reader.byte()? != Self::VERSION {
-            return Err(Malformed("the operation's version is unknown"));
-        }
-        Ok(match reader.byte()? {
+        // `read` looked at the version: another one is no malformed operation.
+        let [_version, kind] = reader.array()?;
+        Ok(match kind {
             0 => Self::Genesis(SpaceGenesis::decode(reader)?),
             1 => Self::Grant(Grant {
                 genesis: IdentityGenesis::decode(reader)?,
@@ -292,6 +291,26 @@ mod tests {
         }
         let longer = [bytes.as_slice(), &[0]].concat();
         assert!(matches!(ControlOperation::read(&longer), Err(OperationError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_space_has_an_owner_and_a_feature_level() {
+        let (host, key) = (SimulatedHost::new(1), SecretKey::new([1; 32]));
+        let genesis = ControlOperation::Genesis(SpaceGenesis {
+            nonce: [1; 16],
+            feature_level: 1,
+            history_open: true,
+            owners: vec![],
+            epoch: EpochStart { number: 0, id: key.epoch_id(), wraps: vec![], older: vec![] },
+            label: SealedNote::seal(&*host, &key, crate::keys::NotePurpose::Label, b"Home"),
+        });
+        let ownerless = OperationError::Malformed(Malformed("a space without an owner"));
+        assert_eq!(ControlOperation::read(&genesis.to_bytes()), Err(ownerless));
+        let level = |level| ControlOperation::Level(level).to_bytes();
+        assert_eq!(ControlOperation::read(&level(1)), Ok(ControlOperation::Level(1)));
+        let zero = OperationError::Malformed(Malformed("feature levels count from 1"));
+        assert_eq!(ControlOperation::read(&level(0)), Err(zero));
+        assert_eq!(ControlOperation::read(&[]), Err(OperationError::Malformed(Malformed("an empty operation"))));
     }
 
     #[test]
