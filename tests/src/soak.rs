@@ -41,16 +41,17 @@ pub struct Plan {
 /// # Panics
 /// When a command fails, or the devices don't come to agree.
 pub fn soak(plan: &Plan) -> io::Result<Vec<String>> {
+    std::fs::create_dir_all(&plan.folder)?;
     let mut soak = Soak::new(plan.seed);
     for phase in 0..PHASES {
         soak.phase(phase, plan.operations / PHASES);
+        // Should it not come to its end, there is what it took until then.
+        std::fs::write(plan.folder.join("soak.csv"), chart::csv(&soak.samples))?;
+        std::fs::write(plan.folder.join("soak.svg"), chart::svg(&soak.samples))?;
         let last = soak.samples.last().expect("a phase looks");
         println!("phase {phase}: {} operations, {} MiB live", last.operations, last.live_bytes >> 20);
     }
     soak.part();
-    std::fs::create_dir_all(&plan.folder)?;
-    std::fs::write(plan.folder.join("soak.csv"), chart::csv(&soak.samples))?;
-    std::fs::write(plan.folder.join("soak.svg"), chart::svg(&soak.samples))?;
     Ok(judgement::judge(&soak.samples))
 }
 
