@@ -74,6 +74,8 @@ type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
 
 struct Inner {
     storage: Arc<Storage>,
+    /// Where the file is, if it is one.
+    path: Option<std::path::PathBuf>,
     /// redb's page cache, in bytes.
     cache_bytes: usize,
     host: Arc<dyn Host>,
@@ -350,6 +352,8 @@ impl Store {
     }
 
     /// Checks everything: every page that is in use, every record's check, every root and head, and documents and indexes against a rebuild from the logs.
+    ///
+    /// The rebuild takes 16 MiB of memory; beyond that a database in a file needs as much room on the disk beside it as it takes itself.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, ReadError> {
         verify::verify(&self.inner, progress)
     }

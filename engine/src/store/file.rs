@@ -258,6 +258,7 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
     Ok(Store {
         inner: Arc::new(Inner {
             storage,
+            path: place.path.clone(),
             cache_bytes: options.cache_bytes,
             host: options.host,
             signer,
