@@ -283,4 +283,12 @@ mod tests {
         assert_eq!(Reader::new(&[0x80, 1]).number(), Ok(128));
         assert_eq!(Reader::new(&[0]).number(), Ok(0));
     }
+
+    #[test]
+    fn what_is_left_is_taken_once() {
+        let mut reader = Reader::new(&[1, 2, 3]);
+        assert_eq!(reader.byte(), Ok(1));
+        assert_eq!(reader.rest(), [2, 3]);
+        assert!(reader.is_empty() && reader.rest().is_empty());
+    }
 }
