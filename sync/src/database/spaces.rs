@@ -315,6 +315,11 @@ impl Database {
         Ok(true)
     }
 
+    /// Whether a space was offered and nobody has decided yet.
+    pub(crate) fn has_offer(&self, space: &SpaceId) -> Result<bool, SpaceError> {
+        Ok(self.inner.store.local(&records::invite(space))?.is_some())
+    }
+
     /// Spaces that other identities gave this one a rank in, and that wait for a decision.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use tidewater_engine::log::Plane;
 
 use super::exchange::{PLANES, effective_vector};
 use super::limits::{MAX_INVITES, MAX_UNMATCHED, MAX_UNMATCHED_OF_STRANGER, SPACES_PER_FRAME};
-use super::message::{Listing, Message};
+use super::message::{Listing, Message, Vectors};
 use super::{Phase, Role, Session, SessionError, SessionEvent};
 use crate::database::{Invite, SpaceState};
 
@@ -27,6 +27,8 @@ pub(super) struct Spaces {
     invited: BTreeSet<SpaceId>,
     /// The other side may be a member by operations that this side lacks: its control plane is taken, nothing is said.
     expected: BTreeSet<SpaceId>,
+    /// The other side offered them in this session, and nobody has decided yet.
+    offered: BTreeSet<SpaceId>,
     invites_taken: usize,
 }
 
@@ -129,7 +131,21 @@ impl Session {
             let listing = self.listing(space, &state)?;
             self.send(&Message::Spaces { more: false, listed: vec![listing] });
         }
-        self.settle(space, &state)
+        self.settle(space, &state)?;
+        if self.spaces.offered.remove(space) && !has_rank {
+            self.follow(*space, &state)?;
+        }
+        Ok(())
+    }
+
+    /// An offer was accepted, and by what this side knows of the space, who offered it has no rank: the control plane, which
+    /// says that it has, came with the offer and was not taken. So it is asked for again, and nothing else is said.
+    fn follow(&mut self, space: SpaceId, state: &SpaceState) -> Result<(), SessionError> {
+        self.expect_control(space);
+        let listing = self.listing(&space, state)?;
+        self.send(&Message::Spaces { more: false, listed: vec![listing] });
+        self.send(&Message::Vectors(Vectors { space, more: false, asks: false, logs: Vec::new() }));
+        Ok(())
     }
 
     /// Brings the exchange of a space in line with the other side's rank and its listing.
@@ -231,8 +247,13 @@ impl Session {
                 self.expect_control(space);
                 self.review(&space)?;
             }
-        } else if self.database.keep_invite(from, invite)? {
-            self.event(SessionEvent::Offered { space });
+        } else {
+            if self.database.keep_invite(from, invite)? {
+                self.event(SessionEvent::Offered { space });
+            }
+            if self.database.has_offer(&space)? {
+                self.spaces.offered.insert(space);
+            }
         }
         Ok(())
     }

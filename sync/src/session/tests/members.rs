@@ -218,6 +218,24 @@ fn a_granted_card_becomes_an_offer_that_is_accepted_or_declined() {
 }
 
 #[test]
+fn an_offer_by_somebody_who_is_no_owner_is_followed_in_the_session_in_which_it_is_accepted() {
+    let (ada, ben, cid) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Cid"));
+    let home = ada.home_space();
+    join(&ada, &ben, Rank::Admin);
+    ada.write(home, "note", "x");
+    Pair::new(&ben, &ada).drive();
+    let card = cid.card().unwrap().to_string().parse().unwrap();
+    ben.grant(&home, &card, Rank::Reader).unwrap();
+    let mut pair = Pair::new(&cid, &ben);
+    pair.drive();
+    cid.accept_space(&home).unwrap();
+    // All that Cid knows now is who founded it: not that Ben has a rank.
+    pair.drive();
+    assert_eq!(cid.read(home, "note").as_deref(), Some("x"));
+    assert_equal(home, &[&ada, &ben, &cid]);
+}
+
+#[test]
 fn a_newcomer_reads_what_was_sealed_under_every_epoch() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
     let home = ada.home_space();
