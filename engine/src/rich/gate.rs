@@ -3,6 +3,7 @@
 //! What a change may be is decided from its bytes, from the well-formed changes of its cell, and from the causal past of
 //! the commit that it came in. Neither arrival order nor automerge has a say.
 
+mod earlier;
 mod json;
 mod past;
 mod text;

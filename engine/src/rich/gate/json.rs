@@ -1,42 +1,18 @@
 //! What an operation of a json value may be: making an object or list, putting a scalar, deleting.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
+use super::earlier::{Earlier, Fact, FactKey, GlobalId, fact};
 use super::past::{Past, Place};
 use super::{Malformed, Stop};
-use crate::rich::MAX_JSON_OPERATIONS;
-use crate::rich::change::Frame;
 use crate::rich::genesis::ROOT_KEY;
 use crate::rich::operations::{Action, Id, Key, Op, Operations, Scalar};
 use crate::value::Value;
 
-/// The most operations of earlier changes that are held decoded during a check.
-const MAX_DECODED: usize = 1 << 20;
-
-/// An operation's id, comparable across changes: the actor's place in `Past::actors`, and the counter.
-type GlobalId = Id;
-
-/// What later operations may ask of an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Fact {
-    /// `None`: the root map.
-    object: Option<GlobalId>,
-    key: FactKey,
-    insert: bool,
-    action: Action,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum FactKey {
-    Map(Box<str>),
-    Head,
-    Element(GlobalId),
-}
-
 /// Checks all operations. Returns how many there are.
 pub(super) fn check(mut operations: Operations<'_>, past: &mut Past<'_>) -> Result<u64, Stop> {
-    let mut check = Check { past, here: Vec::new(), decoded: BTreeMap::new(), held: 0, depths: BTreeMap::new() };
+    let earlier = Earlier::named_by(operations.clone(), past)?;
+    let mut check = Check { past, here: Vec::new(), earlier, depths: BTreeMap::new() };
     let mut preds = Vec::new();
     while let Some(op) = operations.next(&mut preds)? {
         check.operation(&op, &preds)?;
@@ -48,9 +24,7 @@ struct Check<'c, 'a> {
     past: &'c mut Past<'a>,
     /// The operations of the change so far.
     here: Vec<Fact>,
-    /// Earlier changes, by generation and number.
-    decoded: BTreeMap<(usize, u64), Rc<Vec<Fact>>>,
-    held: usize,
+    earlier: Earlier,
     /// How deep the objects lie that were asked for.
     depths: BTreeMap<GlobalId, usize>,
 }
@@ -154,45 +128,11 @@ impl Check<'_, '_> {
             }
             Place::Here(index) => Ok(self.here[index as usize].clone()),
             Place::Earlier { generation, number, index, .. } => {
-                let facts = self.decode(generation, number)?;
                 let missing = Malformed::Reference { operation: at, why: "names an operation that is not there" };
-                facts.get(index as usize).cloned().ok_or_else(|| missing.into())
+                self.earlier.get(generation, number, index).cloned().ok_or_else(|| missing.into())
             }
         }
     }
-
-    /// The operations of an earlier change. It was let through, so it decodes.
-    fn decode(&mut self, generation: usize, number: u64) -> Result<Rc<Vec<Fact>>, Stop> {
-        if let Some(facts) = self.decoded.get(&(generation, number)) {
-            return Ok(facts.clone());
-        }
-        let bytes = self.past.change(generation, number)?;
-        let frame = Frame::parse(&bytes)?;
-        let global: Vec<u32> =
-            [&frame.actor].into_iter().chain(&frame.other_actors).map(|actor| self.past.place(actor)).collect();
-        let mut operations = Operations::new(&frame, MAX_JSON_OPERATIONS)?;
-        let (mut facts, mut preds) = (Vec::new(), Vec::new());
-        while let Some(op) = operations.next(&mut preds)? {
-            facts.push(fact(&op, |id| Id { actor: global[id.actor as usize], counter: id.counter }));
-        }
-        self.held += facts.len();
-        if self.held > MAX_DECODED {
-            self.decoded.clear();
-            self.held = facts.len();
-        }
-        let facts = Rc::new(facts);
-        self.decoded.insert((generation, number), facts.clone());
-        Ok(facts)
-    }
-}
-
-fn fact(op: &Op<'_>, id: impl Fn(Id) -> GlobalId) -> Fact {
-    let key = match op.key {
-        Key::Map(key) => FactKey::Map(key.into()),
-        Key::Head => FactKey::Head,
-        Key::Element(element) => FactKey::Element(id(element)),
-    };
-    Fact { object: op.object.map(id), key, insert: op.insert, action: op.action }
 }
 
 /// Whether the operation carries a value that it may carry.

@@ -1,16 +1,21 @@
 //! Bytes that are mutated at random, and changes that pass the gate though no honest writer makes them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::{ActorId, Change, ChangeHash, ObjType};
+use automerge::{ActorId, Change, ChangeHash, ObjType, ScalarValue};
 
-use super::forge::{bent, genesis_hash, op, put, root_object, with_checksum};
+use super::forge::{bent, element, genesis_hash, make, op, put, root_object, with_checksum};
+use super::memory::MemoryRows;
 use super::world::{Commit, Replica, name, writer_id};
 use crate::operation::FieldKind;
-use crate::rich::actor_id;
-use crate::rich::document::Step;
+use crate::rich::document::{Generation, Step};
+use crate::rich::gate::{self, Origin};
+use crate::rich::rows::{self, Row, Rows, Visit};
+use crate::rich::{MAX_JSON_OPERATIONS, actor_id};
+use crate::store::error::ReadError;
 use crate::value::Value;
 use crate::value::sample::Sampler;
 
@@ -259,4 +264,75 @@ fn deliver(replica: &mut Replica, log: &[Commit], random: &mut Sampler, most: us
         let Some(last) = ready.len().checked_sub(1) else { return };
         replica.receive(ready[random.below(last + 1)]).unwrap();
     }
+}
+
+/// Rows that count how often a change is read.
+struct Counted<'a> {
+    rows: &'a MemoryRows,
+    changes: Cell<usize>,
+}
+
+impl Rows for Counted<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        // No other key has nine bytes.
+        self.changes.set(self.changes.get() + usize::from(key.len() == 9));
+        self.rows.get(key)
+    }
+
+    fn range(&self, first: &[u8], last: &[u8], visit: &mut Visit<'_>) -> Result<(), ReadError> {
+        self.rows.range(first, last, visit)
+    }
+
+    fn last(&self, first: &[u8], last: &[u8]) -> Result<Option<Row>, ReadError> {
+        self.rows.last(first, last)
+    }
+}
+
+/// Lists that are a few bytes on the wire and long to decode, and a change that names elements of each in turn.
+#[test]
+fn a_change_that_jumps_between_long_ones_decodes_each_once_and_not_at_every_jump() {
+    const LISTS: u64 = 5;
+    const JUMPS: u64 = 40;
+    let honest = Replica::new(FieldKind::Json, 0).commit(|cell| cell.put(&[Step::Key("x")], &Value::Null).unwrap());
+    let honest = honest.unwrap();
+    let (name, own) = (name(FieldKind::Json), actor_id(&name(FieldKind::Json), &writer_id(0)));
+    let id = |counter| OpId(counter, own.clone());
+    let mut rows = MemoryRows::default();
+    let (mut deps, mut start_op, mut made) = (vec![genesis_hash(FieldKind::Json)], 2, Vec::new());
+    let change = |seq: u64, deps: &[ChangeHash], start_op: u64, operations: Vec<Op>| {
+        bent(&honest.bytes, |change| {
+            change.seq = seq;
+            change.deps = deps.to_vec();
+            change.start_op = NonZeroU64::new(start_op).unwrap();
+            change.operations = operations;
+        })
+    };
+    let judge = |rows: &dyn Rows, bytes: &[u8]| {
+        let origin = Origin { writer: &writer_id(0), past: &|_, _| true };
+        gate::check(&name, &[Generation { number: 1, rows }], origin, bytes).unwrap().unwrap()
+    };
+    for list in 0..LISTS {
+        let key = Key::Map(format!("list {list}").into());
+        let mut operations = vec![op(root_object(), key, false, make(ObjType::List), vec![])];
+        let elements = start_op + 1..start_op + MAX_JSON_OPERATIONS;
+        operations.extend(elements.map(|counter| {
+            let after = if counter == start_op + 1 { Key::Seq(ElementId::Head) } else { element(counter - 1, &own) };
+            op(ObjectId::Id(id(start_op)), after, true, put(ScalarValue::Null), vec![])
+        }));
+        let bytes = change(list + 1, &deps, start_op, operations);
+        assert!(bytes.len() < 1_000, "{} bytes", bytes.len());
+        let summary = judge(&rows, &bytes);
+        rows::record(&mut rows, &summary, &bytes, &writer_id(0), list).unwrap();
+        made.push(start_op);
+        (deps, start_op) = (vec![summary.hash], summary.max_op + 1);
+    }
+    let jumps = (0..JUMPS).map(|jump| {
+        let list = made[(jump % LISTS) as usize];
+        let counter = list + 1 + jump / LISTS;
+        op(ObjectId::Id(id(list)), element(counter, &own), false, OpType::Delete, vec![id(counter)])
+    });
+    let jumping = change(LISTS + 1, &deps, start_op, jumps.collect());
+    let counted = Counted { rows: &rows, changes: Cell::new(0) };
+    judge(&counted, &jumping);
+    assert_eq!(counted.changes.get() as u64, LISTS, "so many changes were read for {JUMPS} jumps");
 }
