@@ -72,14 +72,16 @@ impl Model {
         })
     }
 
-    /// What is known of the documents after a write that was taken.
-    pub fn write(&mut self, space: SpaceId, write: &Write) {
+    /// What is known of the documents after a write that was taken. Where a member is `hostile`, a life of a document may go on
+    /// whose beginning is void: what was seen and replaced there is hidden in the life before it, where an increment or an add
+    /// shows it again. That only the naive fold can tell.
+    pub fn write(&mut self, space: SpaceId, write: &Write, hostile: bool) {
         let name = (space, write.collection, write.id);
         let Some(known) = self.documents.get_mut(&name) else { return };
         match (&write.action, &mut known.live) {
             (Action::Upsert(fields), Some(live)) => {
                 for (field, value) in fields {
-                    edit(live, &mut known.unclear, field, &Edit::Set(value.clone()));
+                    edit(live, &mut known.unclear, field, &Edit::Set(value.clone()), hostile);
                 }
             }
             (Action::Upsert(fields) | Action::Insert(fields), live) => {
@@ -100,7 +102,7 @@ impl Model {
             },
             (Action::Update(edits), Some(live)) => {
                 for (field, change) in edits {
-                    edit(live, &mut known.unclear, field, change);
+                    edit(live, &mut known.unclear, field, change, hostile);
                 }
             }
             (Action::Update(_), None) => {}
@@ -117,9 +119,11 @@ fn in_order(value: &Value) -> Value {
     Value::List(values)
 }
 
-fn edit(live: &mut Fields, unclear: &mut BTreeSet<String>, field: &str, edit: &Edit) {
+fn edit(live: &mut Fields, unclear: &mut BTreeSet<String>, field: &str, edit: &Edit, hostile: bool) {
+    let adds = matches!(edit, Edit::Increment(_) | Edit::Add(_) | Edit::Remove(_));
+    let may_be_hidden = hostile && adds && !live.contains_key(field);
     // A field of changing kinds shows what the kind held before: only the database remembers that.
-    let predicted = if field == "mixed" { None } else { predict(live.get(field), edit) };
+    let predicted = if field == "mixed" || may_be_hidden { None } else { predict(live.get(field), edit) };
     match predicted {
         Some(Some(value)) => drop(live.insert(field.to_owned(), value)),
         Some(None) => drop(live.remove(field)),

@@ -112,7 +112,8 @@ impl World {
         if outcome == "writes"
             && let Some(running) = &mut self.replicas[number].running
         {
-            writes.iter().for_each(|write| running.model.write(space, write));
+            let hostile = self.settings.hostile;
+            writes.iter().for_each(|write| running.model.write(space, write, hostile));
         }
         if self.replicas[number].healthy().is_some() {
             for write in &writes {

@@ -220,7 +220,7 @@ impl Teller {
         };
         match done {
             Ok(()) if must_refuse == Some(true) => return Err("it was not refused".into()),
-            Ok(()) => self.model.write(space, &write),
+            Ok(()) => self.model.write(space, &write, false),
             Err(error) if is_refusal(&error) => {}
             Err(error) => return Err(error.to_string()),
         }
@@ -362,7 +362,7 @@ fn run_one(transaction: &mut Transaction<'_>, space: SpaceId, write: &Write, aft
     if must_refuse == Some(true) {
         return Err(Abort::Wrong(format!("{write:?} was not refused")));
     }
-    after.write(space, write);
+    after.write(space, write, false);
     let read = transaction.get(write.collection, write.id);
     let read = read.map_err(|error| Abort::Wrong(error.to_string()))?.map(|document| document.fields);
     after.check(space, write.collection, write.id, read).map_err(Abort::Wrong)

@@ -36,7 +36,7 @@ fn planted_skipped_flush_is_found() {
 
 #[test]
 fn planted_ignored_sum_is_found() {
-    rot_finds(Fault::SumIgnored, 2, "answer wrongly without an error");
+    rot_finds(Fault::SumIgnored, 2, "it panics, or an answer of a wrong kind");
 }
 
 #[test]
