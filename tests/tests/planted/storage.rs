@@ -36,7 +36,8 @@ fn planted_skipped_flush_is_found() {
 
 #[test]
 fn planted_ignored_sum_is_found() {
-    rot_finds(Fault::SumIgnored, 2, "it panics, or an answer of a wrong kind");
+    // Which of the rotten pages redb meets first is not decided by the seed, so it is "answer wrongly" or "an answer of a wrong kind".
+    rot_finds(Fault::SumIgnored, 2, "answer");
 }
 
 #[test]
