@@ -504,7 +504,7 @@ pub(crate) struct Void {
     /// How many are listed at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) first: usize,
-    /// Go on after the last one of an earlier list, by its cursor
+    /// Go on after the last one of an earlier list, by its cursor, which --json shows
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<String>,
 }
