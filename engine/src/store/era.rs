@@ -122,12 +122,14 @@ impl Inner {
             side.era.lessee().lose();
         }
         let era = Era::open(self).map_err(|error| Failure::from(&error))?;
-        let published = era.load().map_err(|error| Failure::from(&error))?;
+        let mut published = era.load().map_err(|error| Failure::from(&error))?;
         let failure = era.lessee().failure();
-        if let Some(failure) = &failure
-            && !side.era.lessee().is_lost()
-        {
-            return Err(failure.clone());
+        if let Some(failure) = &failure {
+            if !side.era.lessee().is_lost() {
+                return Err(failure.clone());
+            }
+            // It can be read, and nothing vouches that it lasts.
+            published.durable = self.latest().durable.clone();
         }
         self.publish(published);
         let earlier = std::mem::replace(&mut side.era, era);
