@@ -61,11 +61,6 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
-    /// All that is left.
-    pub(crate) fn rest(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.bytes)
-    }
-
     pub(crate) fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
         Ok(self.take(N)?.try_into().expect("N bytes were taken"))
     }
@@ -282,13 +277,5 @@ mod tests {
         assert_eq!(Reader::new(&[0x80, 0]).number(), Err(Malformed("a number is longer than it needs to be")));
         assert_eq!(Reader::new(&[0x80, 1]).number(), Ok(128));
         assert_eq!(Reader::new(&[0]).number(), Ok(0));
-    }
-
-    #[test]
-    fn what_is_left_is_taken_once() {
-        let mut reader = Reader::new(&[1, 2, 3]);
-        assert_eq!(reader.byte(), Ok(1));
-        assert_eq!(reader.rest(), [2, 3]);
-        assert!(reader.is_empty() && reader.rest().is_empty());
     }
 }

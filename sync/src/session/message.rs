@@ -197,6 +197,7 @@ impl Codec for Message {
         }
     }
 
+    /// Of all but batches, which [`Message::read`] takes as they are.
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
         Ok(match reader.byte()? {
             0 => Self::Hello(Hello::decode(reader)?),
@@ -207,7 +208,6 @@ impl Codec for Message {
             5 => Self::Spaces { more: reader.bool()?, listed: reader.list(SPACES_PER_FRAME)? },
             6 => Self::Invite(Invite::decode(reader)?),
             7 => Self::Vectors(Vectors::decode(reader)?),
-            BATCH => Self::Batch(reader.rest().to_vec()),
             9 => {
                 let answer = reader.number()?;
                 let verdict = BatchVerdict::from_number(answer & ((1 << VERDICT_BITS) - 1))?;
