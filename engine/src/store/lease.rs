@@ -5,6 +5,9 @@
 //!
 //! A detached lease keeps its view: whatever the next lease overwrites is copied first, within a limit.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;

@@ -4,7 +4,7 @@ use super::table::{Reached, Share};
 
 /// The crates that are measured, and what each is held to.
 pub(super) const CRATES: [(&str, Floor); 2] =
-    [("engine", Floor::new(9_500, 9_000)), ("sync", Floor::new(9_600, 8_700))];
+    [("engine", Floor::new(9_700, 9_300)), ("sync", Floor::new(9_700, 9_000))];
 
 /// The least share of lines, and of branches, in hundredths of a percent.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub(super) struct Part {
 pub(super) const PARTS: [Part; 4] = [
     Part {
         name: "codecs",
-        floor: Floor::new(9_800, 10_000),
+        floor: Floor::new(9_900, 10_000),
         files: &[
             "engine/src/codec.rs",
             "engine/src/document/record",
@@ -62,7 +62,7 @@ pub(super) const PARTS: [Part; 4] = [
     },
     Part {
         name: "gate",
-        floor: Floor::new(9_900, 9_970),
+        floor: Floor::new(9_950, 9_970),
         files: &[
             "engine/src/log/head.rs",
             "engine/src/log/run.rs",
@@ -78,7 +78,7 @@ pub(super) const PARTS: [Part; 4] = [
     },
     Part {
         name: "crypto",
-        floor: Floor::new(9_400, 10_000),
+        floor: Floor::new(9_700, 10_000),
         files: &[
             "engine/src/log/seal.rs",
             "sync/src/device.rs",
@@ -89,7 +89,7 @@ pub(super) const PARTS: [Part; 4] = [
     },
     Part {
         name: "recovery",
-        floor: Floor::new(9_200, 8_300),
+        floor: Floor::new(9_500, 9_000),
         files: &[
             "engine/src/store/era.rs",
             "engine/src/store/file.rs",

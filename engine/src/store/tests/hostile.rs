@@ -513,3 +513,21 @@ fn buffered_commits_are_no_damage() {
     assert_eq!(replica.store.vector(&SPACE, Plane::Data).unwrap().length(&writer), 2);
     assert_eq!(replica.problems(), Vec::<String>::new());
 }
+
+#[test]
+fn what_was_taken_of_a_writer_who_turns_out_to_be_a_reader_is_void_and_stays() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    b.insert("n", &[("x", Value::Int(1))]);
+    a.pull(&b);
+    assert!(a.alive("n"));
+    let mut table = table();
+    table.devices.insert(device(2), Authority::of(Rank::Reader));
+    a.store.set_effective(SPACE, table).unwrap();
+    assert!(!a.alive("n"));
+    let void = a.store.snapshot().unwrap().void_commits(&SPACE, None, 10).unwrap();
+    let [VoidCommit { reason: VoidReason::Rank, place, .. }] = void.as_slice() else { panic!("{void:?}") };
+    assert_eq!((place.writer.device, place.sequence), (device(2), 0));
+    assert_eq!(a.problems(), Vec::<String>::new());
+    a.store.set_effective(SPACE, super::world::table()).unwrap();
+    assert!(a.alive("n"), "what is void is kept: it counts again when news says so");
+}
