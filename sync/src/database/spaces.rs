@@ -43,7 +43,7 @@ impl Invite {
     }
 }
 
-fn control_context(space: &SpaceId, device: &DeviceId) -> Vec<u8> {
+pub(super) fn control_context(space: &SpaceId, device: &DeviceId) -> Vec<u8> {
     [b"tidewater 2026 control wrap v1".as_slice(), &space.0, &device.0].concat()
 }
 
@@ -94,7 +94,7 @@ impl Database {
     }
 
     /// Records a space and begins to follow it. Interrupted in between, opening the database goes on.
-    fn add_space(
+    pub(super) fn add_space(
         &self,
         control: &Control,
         record: &SpaceRecord,

@@ -1,5 +1,8 @@
 //! The database with nobody to talk to.
 
+mod spaces;
+mod tickets;
+
 use std::path::Path;
 
 use tidewater_engine::id::EpochId;
@@ -172,6 +175,23 @@ fn peers_are_remembered_newest_address_first_and_within_bounds() {
     assert_eq!(ada.status().peers[&device].last_error.as_deref(), Some("nobody answers"));
     ada.forget_peer(&device).unwrap();
     assert!(ada.peers().unwrap().is_empty() && ada.status().peers.is_empty());
+}
+
+#[test]
+fn a_peer_is_connected_while_any_session_with_it_is_open() {
+    let ada = Replica::person(1, "Ada");
+    let device = Person::new(2, "Ben").devices[0].0.device();
+    let connected = || ada.status().peers[&device].connected;
+    (0..2).for_each(|_| ada.join_status(&device, None));
+    assert!(connected());
+    ada.leave_status(&device);
+    assert!(connected(), "another session is open");
+    ada.leave_status(&device);
+    assert!(!connected());
+    ada.join_status(&device, None);
+    assert!(connected());
+    ada.leave_status(&device);
+    assert!(!connected());
 }
 
 #[test]

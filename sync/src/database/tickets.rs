@@ -16,9 +16,9 @@ use crate::ticket::{Ticket, TicketKind};
 /// How many tickets wait to be used at most.
 pub const MAX_PENDING_TICKETS: usize = 256;
 /// How many spaces a welcome brings along; the rest follow as invitations.
-const MAX_WELCOME_SPACES: usize = 64;
+pub(super) const MAX_WELCOME_SPACES: usize = 64;
 /// How many bytes of invitations a welcome brings along: well below a frame.
-const MAX_WELCOME_BYTES: usize = 256 * 1024;
+pub(super) const MAX_WELCOME_BYTES: usize = 256 * 1024;
 
 /// Who wants to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
