@@ -196,6 +196,11 @@ mod tests {
         assert_eq!(early.as_str().len(), 26);
         assert!(early < late);
         assert_eq!(DocumentId::time_ordered(0, [0; 10]).as_str(), "0".repeat(26));
+        assert_eq!(DocumentId::time_ordered(-1, [0; 10]).as_str(), "0".repeat(26));
+        // The last that a ULID has room for.
+        assert_eq!(DocumentId::time_ordered(i64::MAX, [255; 10]).as_str(), format!("7{}", "Z".repeat(25)));
+        // The example of the specification of ULIDs.
+        assert!(DocumentId::time_ordered(1_469_918_176_385, [0; 10]).as_str().starts_with("01ARYZ6S41"));
     }
 
     #[test]

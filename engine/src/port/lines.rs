@@ -153,6 +153,20 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_any_length_are_passed_over() {
+        let input = format!("{}\nb\nc", "x".repeat(1_000));
+        let mut lines = Lines::new(input.as_bytes(), 9);
+        let mut text = Vec::new();
+        lines.skip_to(1).unwrap();
+        assert_eq!((lines.number, lines.bytes), (0, 0));
+        lines.skip_to(3).unwrap();
+        assert_eq!((lines.number, lines.bytes), (2, 1_003));
+        assert_eq!(lines.read(&mut text).ok().flatten().map(|range| text[range].to_vec()), Some(b"c".to_vec()));
+        lines.skip_to(9).unwrap();
+        assert_eq!(lines.number, 3, "there are no more");
+    }
+
+    #[test]
     fn a_batch_ends_at_its_limits_and_skips_blank_lines() {
         let mut input = Lines::new(&b"a\n \nb\n\t\r\nc\nd"[..], 9);
         let mut batch = Batch::default();

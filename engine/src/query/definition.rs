@@ -125,3 +125,18 @@ fn compares(field: Option<Value>, comparison: &Comparison) -> bool {
         Comparison::Exists(expected) => there == *expected,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_in_a_list_or_a_text_and_nowhere_else() {
+        let parts = |parts: &[&str]| Comparison::Every(parts.iter().map(|part| Value::from(*part)).collect());
+        let list = || Some(Value::List(vec!["a".into(), "b".into()]));
+        assert!(compares(list(), &parts(&["b", "a"])) && compares(list(), &parts(&[])));
+        assert!(!compares(list(), &parts(&["a", "c"])));
+        assert!(compares(Some("cab".into()), &parts(&["a", "b"])) && !compares(Some("ca".into()), &parts(&["a", "b"])));
+        assert!(!compares(Some(Value::Int(1)), &parts(&[])) && !compares(None, &parts(&[])));
+    }
+}

@@ -320,3 +320,44 @@ fn shown(path: &[Step<'_>]) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::sample::Sampler;
+
+    fn list(text: &str) -> Vec<Value> {
+        text.chars().map(|one| Value::String(one.to_string())).collect()
+    }
+
+    #[test]
+    fn elements_that_stay_are_kept_in_place() {
+        assert_eq!(kept(&list("abcd"), &list("abcd")), [(0, 0), (1, 1), (2, 2), (3, 3)]);
+        assert_eq!(kept(&list("abcd"), &list("ad")), [(0, 0), (3, 1)]);
+        assert_eq!(kept(&list("xabcy"), &list("xbzcay")), [(0, 0), (2, 1), (3, 3), (4, 5)]);
+        assert_eq!(kept(&list(""), &list("ab")), []);
+        assert_eq!(kept(&list("aa"), &list("a")), [(0, 0)]);
+    }
+
+    #[test]
+    fn no_common_sequence_is_longer_than_what_is_kept() {
+        let mut sampler = Sampler::new(7);
+        for round in 0..500 {
+            let mut draw =
+                |length: usize| -> String { (0..length).map(|_| ['a', 'b', 'c'][sampler.below(3)]).collect() };
+            let (old, new) = (list(&draw(round % 9)), list(&draw((round * 7) % 8)));
+            let pairs = kept(&old, &new);
+            assert!(pairs.iter().all(|(from, to)| old[*from] == new[*to]), "{old:?} {new:?} {pairs:?}");
+            assert!(pairs.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1), "{pairs:?}");
+            assert_eq!(pairs.len(), longest_common(&old, &new), "{old:?} {new:?}");
+        }
+    }
+
+    fn longest_common(old: &[Value], new: &[Value]) -> usize {
+        match (old, new) {
+            ([one, old @ ..], [other, new @ ..]) if one == other => 1 + longest_common(old, new),
+            ([_, rest @ ..], [_, others @ ..]) => longest_common(rest, new).max(longest_common(old, others)),
+            _ => 0,
+        }
+    }
+}

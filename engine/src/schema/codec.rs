@@ -354,6 +354,16 @@ mod tests {
     }
 
     #[test]
+    fn every_plain_type_has_a_name() {
+        for name in ["bool", "int", "float", "string", "bytes", "timestamp", "list", "object"] {
+            for declared in [format!("\"{name}\""), format!(r#"{{"list":"{name}"}}"#)] {
+                let schema = format!(r#"{{"fields":{{"a":{{"type":{declared}}}}},"indexes":{{}}}}"#);
+                assert_eq!(Schema::from_json(schema.as_bytes()).unwrap().to_json(), schema);
+            }
+        }
+    }
+
+    #[test]
     fn a_replicated_default_that_does_not_fit_its_field_is_none() {
         let declared = r#"{"field:n": {"type": "int", "default": "three"}, "field:m": {"type": "int", "default": 3}}"#;
         let schema = Schema::from_fields(&fields_from_json(declared.as_bytes()).unwrap());

@@ -97,6 +97,13 @@ fn what_was_damaged_before_it_was_overwritten_stays_damaged_in_the_view() {
 }
 
 #[test]
+fn a_whole_page_is_written_over_one_that_can_not_be_read() {
+    let (detached, _next) = leases(Unreadable(InMemoryBackend::new(), || io::Error::other("no answer")), 3);
+    overwrite(&detached, 1..2);
+    assert_eq!(page(&detached, 1).unwrap(), 2);
+}
+
+#[test]
 fn a_view_ends_when_what_is_overwritten_can_not_be_copied() {
     let (detached, next) = leases(Unreadable(InMemoryBackend::new(), || io::Error::other("no answer")), 3);
     overwrite(&next, 0..1);

@@ -2,10 +2,10 @@
 
 use super::world::{Replica, SPACE, converge};
 use crate::document::Conflict;
-use crate::id::DocumentId;
+use crate::id::{DocumentId, SpaceId};
 use crate::query::{Filter, Query};
 use crate::store::{Edit, PathSegment};
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 fn text(value: &str) -> Value {
     Value::String(value.to_owned())
@@ -253,4 +253,33 @@ fn a_counter_that_is_set_to_nothing_shows_nothing_counted() {
     a.insert("n", &[]);
     a.edit("n", "views", Edit::Set(Value::Int(0)));
     assert_eq!(a.field("n", "views"), Some(Value::Int(0)));
+}
+
+#[test]
+fn a_collection_in_a_space_is_read_and_written_there() {
+    let a = Replica::new(1);
+    let other = SpaceId([0x77; 32]);
+    a.store.set_effective(other, super::world::table()).unwrap();
+    let everywhere = a.store.collection("notes");
+    let there = a.store.collection("notes").in_space(other);
+    there.insert_as("n", Fields::new()).unwrap();
+    assert_eq!(there.query().spaces, Some(vec![other]));
+    assert_eq!(everywhere.query().spaces, None);
+    let home = a.store.collection("notes").in_space(SPACE);
+    assert!(there.get("n").unwrap().is_some() && home.get("n").unwrap().is_none());
+}
+
+#[test]
+fn ids_that_a_transaction_changed_are_read_as_it_left_them() {
+    let a = Replica::new(1);
+    a.insert("stored", &[("x", Value::Int(1))]);
+    a.insert("deleted", &[]);
+    let found = a.write(|tx| {
+        tx.insert("notes", Some("new"), [("x".to_owned(), Value::Int(1))].into())?;
+        tx.delete("notes", "deleted")?;
+        let ids = Filter::parse("id in (new, stored, deleted, never)").unwrap();
+        let found = tx.find(&Query { filter: ids, ..Query::all("notes") })?;
+        Ok(found.documents.iter().map(|document| document.id.to_string()).collect::<Vec<_>>())
+    });
+    assert_eq!(found.unwrap(), ["new", "stored"]);
 }

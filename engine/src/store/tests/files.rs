@@ -258,3 +258,16 @@ fn a_file_that_is_deleted_or_replaced_while_open_takes_no_more_writes() {
     assert!(a.alive("n7"));
     assert_eq!(a.problems(), Vec::<String>::new());
 }
+
+#[test]
+fn who_insists_on_a_new_file_does_not_get_an_existing_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tide");
+    let open = || {
+        let mut exclusive = options(1, TestHost::new(1), None);
+        exclusive.exclusive = true;
+        Store::open(Location::File(path.clone()), exclusive)
+    };
+    drop(open().unwrap());
+    assert!(matches!(open(), Err(OpenError::Exists { .. })));
+}
