@@ -386,6 +386,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nested_too_deeply_is_refused_before_it_is_followed() {
+        let list = [LIST, 1].repeat(Value::MAX_DEPTH + 1);
+        let object = [OBJECT, 1, 1, b'a'].repeat(Value::MAX_DEPTH + 1);
+        for deep in [list, object] {
+            assert!(matches!(Value::decode(&mut Reader::new(&deep)), Err(DecodeError::Limit { .. })));
+        }
+        let mixed = [OBJECT, 1, 1, b'a', LIST, 1].repeat(Value::MAX_DEPTH / 2 + 1);
+        assert!(matches!(Value::decode(&mut Reader::new(&mixed)), Err(DecodeError::Limit { .. })));
+    }
+
+    #[test]
     fn any_value_round_trips() {
         for seed in 0..4_000 {
             let value = Sampler::new(seed).value(4);

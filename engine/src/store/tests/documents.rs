@@ -86,6 +86,18 @@ fn a_transaction_sees_the_texts_and_json_that_it_has_just_made() {
 }
 
 #[test]
+fn an_element_of_a_list_in_json_is_replaced_where_it_stands() {
+    let a = Replica::new(1);
+    a.insert("n", &[]);
+    let put = |path: Vec<PathSegment>, value| a.edit("n", "deep", Edit::Put { path, value });
+    let within = |index| vec![PathSegment::Key("list".into()), PathSegment::Index(index)];
+    put(vec![PathSegment::Key("list".into())], Value::List(vec![1.into(), 2.into(), 3.into()]));
+    put(within(1), Value::Int(9));
+    put(within(0), Value::List(vec![7.into()]));
+    assert_eq!(a.field("n", "deep").unwrap().to_json(), r#"{"list":[[7],9,3]}"#);
+}
+
+#[test]
 fn a_text_keeps_what_both_typed() {
     let (a, b) = (Replica::new(1), Replica::new(2));
     a.insert("n", &[]);

@@ -1,8 +1,9 @@
 //! Database files: reopening, copies, foreign and damaged files, locks.
 
 use super::world::{Replica, SPACE, TestHost, converge, device, options, table};
+use crate::id::Incarnation;
 use crate::log::Plane;
-use crate::space::Cut;
+use crate::space::{Authority, Cut, Rank};
 use crate::store::{Edit, Location, OpenError, Store, TransactionError, WriteError};
 use crate::value::Value;
 
@@ -270,4 +271,22 @@ fn who_insists_on_a_new_file_does_not_get_an_existing_one() {
     };
     drop(open().unwrap());
     assert!(matches!(open(), Err(OpenError::Exists { .. })));
+}
+
+#[test]
+fn a_table_outlives_the_process_with_every_authority_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));
+    let a = at(1, &path, &mirror);
+    let mut changed = table();
+    let cut = Cut { length: 3, root: [7; 32] };
+    for (seed, now) in [(2, None), (3, Some(Rank::Reader)), (4, Some(Rank::Relay))] {
+        let cuts = [(Incarnation([seed; 8]), cut)].into();
+        changed.devices.insert(device(seed), Authority { now, rank: Rank::Writer, cuts, closed: true });
+    }
+    a.store.set_effective(SPACE, changed.clone()).unwrap();
+    drop(a);
+    let host = TestHost::new(1);
+    let store = Store::open(Location::File(path), options(1, host, Some(&mirror))).unwrap();
+    assert_eq!(store.effective(&SPACE).as_deref(), Some(&changed));
 }

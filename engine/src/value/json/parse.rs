@@ -325,6 +325,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_ends_too_early_is_told_from_one_that_goes_on_otherwise() {
+        for cut in ["[1", "{\"a\"", "{\"a\":1", "{", ""] {
+            assert_eq!(fault(cut.as_bytes()), JsonFault::End, "{cut}");
+        }
+        for other in ["[1;", "{\"a\";", "{\"a\":1;", "{;"] {
+            assert!(matches!(fault(other.as_bytes()), JsonFault::Expected { .. }), "{other}");
+        }
+    }
+
+    #[test]
     fn plain_json_is_itself() {
         let value =
             Value::from_json(br#" { "a" : [ 1 , -2.5 , 1e2, true, false, null, "\u00e9\n\ud83c\udf0a/\/" ] } "#);
