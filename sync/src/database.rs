@@ -1,11 +1,13 @@
 //! A database that knows whose it is: the store, the device's keys, the identity and its spaces.
 
 mod control;
+mod devices;
 mod error;
 mod identity;
 mod info;
 mod peers;
 mod records;
+mod recovery;
 mod spaces;
 mod tickets;
 
@@ -107,12 +109,12 @@ impl Database {
         if let Some(name) = &options.identity {
             identity::check_name(name)?;
         }
-        let database = Self::start(location, options.open, true)?;
+        let database = Self::start(location, options.open, true, None)?;
         if let Some(name) = &options.identity {
             database.create_identity(name)?;
         }
         if options.home {
-            let home = database.new_space("home")?;
+            let home = database.new_space(recovery::HOME_LABEL)?;
             database.set_home(home).map_err(SpaceError::from)?;
         }
         Ok(database)
@@ -123,19 +125,25 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Open`] as [`Store::open`]; [`DatabaseError::Space`] when its own records can't be read.
     pub fn open(location: Location, options: OpenOptions) -> Result<Self, DatabaseError> {
-        let database = Self::start(location, options, false)?;
+        let database = Self::start(location, options, false, None)?;
         database.resume_spaces()?;
         Ok(database)
     }
 
-    fn start(location: Location, options: OpenOptions, create: bool) -> Result<Self, DatabaseError> {
+    /// `secrets` are those of a new database; without any it gets its own.
+    fn start(
+        location: Location,
+        options: OpenOptions,
+        create: bool,
+        secrets: Option<DeviceSecrets>,
+    ) -> Result<Self, DatabaseError> {
         let host = options.host.clone();
         let signer_host = options.host.clone();
         let store = Store::open(
             location,
             Options {
                 host: options.host,
-                signer: Box::new(move |record| find_or_make_signer(&*signer_host, record)),
+                signer: Box::new(move |record| find_or_make_signer(&*signer_host, record, secrets)),
                 create,
                 exclusive: create,
                 mirror: options.mirror,
@@ -202,9 +210,13 @@ impl Database {
 /// The record under which the engine hands the device's secrets to the signer.
 const DEVICE_RECORD: &str = "device";
 
-fn find_or_make_signer(host: &dyn Host, record: Option<&[u8]>) -> Result<(Arc<dyn HeadSigner>, Vec<u8>), String> {
+fn find_or_make_signer(
+    host: &dyn Host,
+    record: Option<&[u8]>,
+    secrets: Option<DeviceSecrets>,
+) -> Result<(Arc<dyn HeadSigner>, Vec<u8>), String> {
     let secrets = match record {
-        None => DeviceSecrets::generate(host),
+        None => secrets.unwrap_or_else(|| DeviceSecrets::generate(host)),
         Some(bytes) => {
             DeviceSecrets::from_bytes(bytes).map_err(|Malformed(why)| format!("the device record: {why}"))?
         }

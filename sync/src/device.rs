@@ -26,6 +26,11 @@ impl DeviceKey {
         Self::from_seed(random_secret(host))
     }
 
+    /// The same key once more.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self::from_seed(self.seed.clone())
+    }
+
     /// The public half.
     #[must_use]
     pub fn device(&self) -> DeviceId {

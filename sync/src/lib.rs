@@ -26,7 +26,7 @@ pub use database::{
     MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;
-pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId};
+pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId, RecoveryWords, WordsError};
 pub use session::{Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal};
 pub use status::{PeerStatus, SpaceStatus, SyncStatus};
 pub use ticket::{Ticket, TicketError, TicketKind};

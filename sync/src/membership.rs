@@ -24,7 +24,7 @@ pub(crate) use table::{effective_table, held_epochs};
 use tidewater_engine::id::{DeviceId, EpochId, WriterId};
 use tidewater_engine::space::{Authority, Rank};
 
-use crate::identity::{Certificate, IdentityId};
+use crate::identity::{Certificate, IdentityGenesis, IdentityId};
 use crate::keys::{SealedNote, Wrapped};
 
 /// What the control plane of a space means.
@@ -60,6 +60,22 @@ pub(crate) struct MemberState {
     pub(crate) name: Option<SealedNote>,
     /// The latest certificate of each of its devices.
     pub(crate) devices: BTreeMap<DeviceId, Certificate>,
+    /// Devices that it removed. They never come back.
+    pub(crate) removed: BTreeSet<DeviceId>,
+    /// Its genesis, if its recovery key agreed to it: that key is a device whose secrets are on paper.
+    pub(crate) genesis: Option<IdentityGenesis>,
+}
+
+/// A device and its X25519 key.
+pub(crate) type Recipient = (DeviceId, [u8; 32]);
+
+impl MemberState {
+    /// Everything that gets the keys which the member may have: its devices, and its recovery key.
+    pub(crate) fn recipients(&self) -> impl Iterator<Item = Recipient> {
+        let devices = self.devices.values().map(|certificate| (certificate.device, certificate.agreement));
+        let recovery = self.genesis.map(|genesis| (genesis.recovery_device(), genesis.recovery_agreement));
+        devices.chain(recovery)
+    }
 }
 
 /// An epoch.
@@ -96,10 +112,13 @@ impl Membership {
     /// The devices that may read, with their X25519 keys.
     pub(crate) fn readers(&self) -> BTreeMap<DeviceId, [u8; 32]> {
         let members = self.identities.values().filter(|member| member.rank >= Some(Rank::Reader));
-        members
-            .flat_map(|member| &member.devices)
-            .map(|(device, certificate)| (*device, certificate.agreement))
-            .collect()
+        members.flat_map(MemberState::recipients).collect()
+    }
+
+    /// The X25519 key of a device of any identity that has or had a rank.
+    pub(crate) fn agreement(&self, device: &DeviceId) -> Option<[u8; 32]> {
+        let mut recipients = self.identities.values().flat_map(MemberState::recipients);
+        recipients.find(|(recipient, _)| recipient == device).map(|(_, agreement)| agreement)
     }
 
     /// The epochs whose keys a device was given: with authority, or sealed under such a one.

@@ -4,10 +4,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidewater_engine::host::Host;
+use tidewater_engine::id::{DeviceId, SpaceId};
 
 use crate::device::DeviceKey;
-use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, possession_of};
+use crate::identity::{
+    Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, RecoveryWords, possession_of,
+};
 use crate::keys::AgreementKey;
+use crate::space::{ControlOperation, CutRecord, EpochStart, Removal};
 
 /// A host whose time stands still until a test moves it.
 pub(crate) struct SimulatedHost {
@@ -76,7 +80,24 @@ impl Person {
     /// A certificate for a device, which may be somebody else's, or have others.
     pub(crate) fn certify(&self, key: &DeviceKey, agreement: [u8; 32], issued_ms: i64) -> Certificate {
         let possession = possession_of(key, &self.id(), &agreement);
-        Certificate::issue(&self.secrets.root, self.id(), key.device(), agreement, possession, issued_ms)
+        Certificate::issue(&self.secrets.signer, self.id(), key.device(), agreement, possession, issued_ms)
+    }
+
+    /// Says in a space that a device is this person's no more.
+    pub(crate) fn remove(
+        &self,
+        space: &SpaceId,
+        device: DeviceId,
+        cuts: Vec<CutRecord>,
+        rotation: EpochStart,
+    ) -> ControlOperation {
+        let removal = Removal::sign(&self.secrets.signer, self.genesis, space, device, cuts, rotation);
+        ControlOperation::RemoveDevice(removal)
+    }
+
+    /// The words from which the recovery keys follow.
+    pub(crate) fn words(&self) -> &RecoveryWords {
+        self.secrets.words.as_ref().expect("they were not given away")
     }
 
     pub(crate) fn card(&self) -> IdentityCard {

@@ -5,8 +5,10 @@
 
 mod genesis;
 mod operation;
+mod removal;
 
 pub(crate) use genesis::{Founder, SpaceGenesis};
 pub(crate) use operation::{
     ControlOperation, CutRecord, EpochStart, EpochWrap, Grant, OlderEpoch, OperationError, Revoke,
 };
+pub(crate) use removal::Removal;

@@ -12,9 +12,10 @@ use super::records::{self, SpaceRecord};
 use super::{Database, SpaceError, lock};
 use crate::codec::Codec;
 use crate::device::random_secret;
+use crate::identity::Certificate;
 use crate::keys::{NotePurpose, SealedNote, Wrapped, epoch_context};
 use crate::membership::{self, Membership};
-use crate::space::{ControlOperation, EpochStart, EpochWrap, OlderEpoch, SpaceGenesis};
+use crate::space::{ControlOperation, CutRecord, EpochStart, EpochWrap, OlderEpoch, Removal, SpaceGenesis};
 
 /// Proof that the lock over all control planes is held.
 #[derive(Debug, Default)]
@@ -35,6 +36,12 @@ impl SpaceState {
         let reachable =
             |id| self.membership.older.iter().any(|(older, note)| older == id && epochs.contains_key(&note.epoch));
         epochs.iter().filter(|(id, _)| !reachable(*id)).map(|(_, key)| key).collect()
+    }
+
+    /// A name, if this device holds the key under which it is sealed.
+    pub(super) fn open_note(&self, note: &SealedNote, purpose: NotePurpose) -> Option<String> {
+        let plaintext = note.open(self.table.epochs.get(&note.epoch)?, purpose)?;
+        Some(String::from_utf8_lossy(&plaintext).into_owned())
     }
 
     fn write_key(&self) -> Option<&SecretKey> {
@@ -71,9 +78,18 @@ impl Database {
         lock(&self.inner.spaces).get(space).cloned()
     }
 
-    /// Finishes what an interrupted process left: spaces recorded but not made.
+    /// Says in every space which devices of this identity are removed.
+    pub(super) fn finish_removal(&self, control: &Control) -> Result<(), SpaceError> {
+        self.refresh_all(control)?;
+        Ok(self.inner.store.set_local(&[(records::REMOVING, None)])?)
+    }
+
+    /// Finishes what an interrupted process left: spaces recorded but not made, and devices that are not removed everywhere.
     pub(super) fn resume_spaces(&self) -> Result<(), SpaceError> {
         let control = self.control();
+        if self.inner.store.local(records::REMOVING)?.is_some() {
+            self.finish_removal(&control)?;
+        }
         for (name, record) in records::read_all::<SpaceRecord>(&self.inner.store, records::SPACE_PREFIX)? {
             let space = SpaceGenesis::space_of(&record.genesis);
             if name != records::space(&space) {
@@ -136,7 +152,7 @@ impl Database {
         let mut state = self.conclude(space, &record, &genesis)?;
         for _ in 0..MAX_ROUNDS {
             self.learn_devices(&state.membership)?;
-            let Some(due) = self.due(&state) else { break };
+            let Some(due) = self.due(space, &state)? else { break };
             self.inner.store.append_control(space, &due.to_bytes())?;
             state = self.conclude(space, &record, &genesis)?;
         }
@@ -174,35 +190,84 @@ impl Database {
         Ok(state)
     }
 
-    /// Remembers devices of this identity that a control plane names.
+    /// Remembers devices of this identity that a control plane names, and those that it says are removed.
     fn learn_devices(&self, membership: &Membership) -> Result<(), SpaceError> {
         let Some(identity) = self.identity_record() else { return Ok(()) };
         let Some(member) = membership.identities.get(&identity.genesis.id()) else { return Ok(()) };
-        let news: Vec<_> =
-            member.devices.values().filter(|one| identity.certificate(&one.device).is_none()).copied().collect();
-        if news.is_empty() { Ok(()) } else { self.add_certificates(&news, &[]) }
+        let is_removed = |device: &DeviceId| identity.removed.contains(device) || member.removed.contains(device);
+        let is_new = |one: &&Certificate| identity.certificate(&one.device).is_none() && !is_removed(&one.device);
+        let news: Vec<_> = member.devices.values().filter(is_new).copied().collect();
+        if news.is_empty() && member.removed.iter().all(|device| identity.removed.contains(device)) {
+            return Ok(());
+        }
+        self.change_identity(&[], |record| {
+            record.add_certificates(&news);
+            record.remove_devices(&member.removed);
+        })
     }
 
     /// What this device should say next in a space, if anything.
-    fn due(&self, state: &SpaceState) -> Option<ControlOperation> {
+    fn due(&self, space: &SpaceId, state: &SpaceState) -> Result<Option<ControlOperation>, SpaceError> {
         if state.record.founded && state.table.control.is_empty() {
-            return Some(ControlOperation::Genesis(state.genesis.clone()));
+            return Ok(Some(ControlOperation::Genesis(state.genesis.clone())));
         }
         if state.membership.needs_upgrade() {
-            return None;
+            return Ok(None);
         }
-        let rank = state.membership.rank(&self.device())?;
-        self.missing_device(state)
+        let Some(rank) = state.membership.rank(&self.device()) else { return Ok(None) };
+        if let Some(removal) = self.due_removal(space, state)? {
+            return Ok(Some(removal));
+        }
+        Ok(self
+            .missing_device(state)
             .or_else(|| self.due_rotation(state, rank))
-            .or_else(|| self.missing_wraps(state, rank))
+            .or_else(|| self.missing_wraps(state, rank)))
+    }
+
+    /// A device that this identity removed, and that the space still takes for one of its own.
+    fn due_removal(&self, space: &SpaceId, state: &SpaceState) -> Result<Option<ControlOperation>, SpaceError> {
+        let Some(identity) = self.identity_record() else { return Ok(None) };
+        let Some(secrets) = &identity.secrets else { return Ok(None) };
+        let member = state.membership.identities.get(&identity.genesis.id()).filter(|member| member.rank.is_some());
+        let mut devices = member.into_iter().flat_map(|member| member.devices.keys());
+        let Some(device) = devices.find(|device| identity.removed.contains(device)) else { return Ok(None) };
+        let (cuts, rotation) = self.cut_off(space, state, &[*device].into())?;
+        let removal = Removal::sign(&secrets.signer, identity.genesis, space, *device, cuts, rotation);
+        Ok(Some(ControlOperation::RemoveDevice(removal)))
+    }
+
+    /// What takes devices out of a space: how far each of their logs counts, which is as far as it is held here, and new keys for
+    /// everyone who stays.
+    pub(super) fn cut_off(
+        &self,
+        space: &SpaceId,
+        state: &SpaceState,
+        devices: &BTreeSet<DeviceId>,
+    ) -> Result<(Vec<CutRecord>, EpochStart), SpaceError> {
+        let mut cuts = Vec::new();
+        for plane in [Plane::Control, Plane::Data] {
+            let held = self.inner.store.vector(space, plane)?;
+            let logs = held.iter().filter(|(writer, _)| devices.contains(&writer.device));
+            cuts.extend(logs.map(|(writer, prefix)| CutRecord {
+                plane,
+                writer: *writer,
+                length: prefix.length,
+                root: prefix.root,
+            }));
+        }
+        if cuts.len() > ControlOperation::MAX_CUTS {
+            let why = format!("they have more than {} logs in space {space}", ControlOperation::MAX_CUTS);
+            return Err(SpaceError::Invalid { why });
+        }
+        let stay = state.membership.readers().into_iter().filter(|(device, _)| !devices.contains(device)).collect();
+        Ok((cuts, self.start_epoch(state, stay)))
     }
 
     /// A device of this identity that the space doesn't know yet.
     fn missing_device(&self, state: &SpaceState) -> Option<ControlOperation> {
         let identity = self.identity_record()?;
         let member = state.membership.identities.get(&identity.genesis.id()).filter(|member| member.rank.is_some())?;
-        let missing =
-            |one: &&_| -> bool { !member.devices.contains_key(&crate::identity::Certificate::clone(one).device) };
+        let missing = |one: &&Certificate| !member.devices.contains_key(&one.device);
         let certificate = *identity.certificates.iter().find(missing)?;
         let wraps = if member.rank >= Some(Rank::Reader) {
             self.wraps_of_tips(state, &[(certificate.device, certificate.agreement)])

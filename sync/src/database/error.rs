@@ -1,6 +1,6 @@
 //! What can go wrong with identities, spaces and members.
 
-use tidewater_engine::id::SpaceId;
+use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{OpenError, ReadError, WriteError};
 
@@ -81,6 +81,23 @@ pub enum SpaceError {
     /// Only the device that holds the identity's root key can certify further devices.
     #[error("this device doesn't hold the identity's root key; make the ticket on the first device")]
     NoRootKey,
+    /// The recovery words are not here: they were written down and forgotten, or another device made the identity.
+    #[error(
+        "this database doesn't keep the identity's recovery words any more, or never had them; they are where they were written down"
+    )]
+    NoWords,
+    /// The words are not those of this identity.
+    #[error("these are recovery words, but not those of this identity; compare each with what is shown")]
+    OtherWords,
+    /// No such device of this identity is known.
+    #[error("{device} is no device of this identity; list its devices")]
+    NoDevice {
+        /// The device.
+        device: DeviceId,
+    },
+    /// A device doesn't remove itself.
+    #[error("this is the very device; remove it with another one of the identity, or with the recovery words")]
+    OwnDevice,
     /// A name, label or list that is too long or empty.
     #[error("{why}")]
     Invalid {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::records::{self, IdentityRecord};
 use super::{Database, SpaceError, lock};
 use crate::codec::Codec;
-use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, possession_of};
+use crate::identity::{
+    Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, RecoveryWords, possession_of,
+};
 use crate::keys::SealedNote;
 
 /// Checks the length of a person's name.
@@ -43,12 +45,10 @@ impl Database {
         let agreement = self.inner.agreement.public();
         let possession = possession_of(&self.inner.key, &genesis.id(), &agreement);
         let certificate =
-            Certificate::issue(&secrets.root, genesis.id(), self.device(), agreement, possession, host.now_ms());
+            Certificate::issue(&secrets.signer, genesis.id(), self.device(), agreement, possession, host.now_ms());
         let certificates = vec![certificate];
-        self.set_identity(
-            IdentityRecord { genesis, name: name.to_owned(), certificates, secrets: Some(Arc::new(secrets)) },
-            &[],
-        )?;
+        let (name, secrets) = (name.to_owned(), Some(Arc::new(secrets)));
+        self.set_identity(IdentityRecord { genesis, name, certificates, secrets, removed: Vec::new() }, &[])?;
         Ok(genesis.id())
     }
 
@@ -60,19 +60,50 @@ impl Database {
         self.identity_record().map(|record| record.card()).ok_or(SpaceError::NoIdentity)
     }
 
+    /// The words from which the identity's recovery keys follow, until [`Database::forget_recovery_words`].
+    ///
+    /// # Errors
+    /// [`SpaceError::NoIdentity`], [`SpaceError::NoWords`].
+    pub fn recovery_words(&self) -> Result<RecoveryWords, SpaceError> {
+        let identity = self.identity_record().ok_or(SpaceError::NoIdentity)?;
+        let words = identity.secrets.as_ref().and_then(|secrets| secrets.words.clone());
+        words.ok_or(SpaceError::NoWords)
+    }
+
+    /// Keeps the recovery words no more. `words` are those that a person has written down: a slip of the pen is noticed before
+    /// it is too late.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoIdentity`], [`SpaceError::NoWords`], [`SpaceError::OtherWords`], [`SpaceError::Write`].
+    pub fn forget_recovery_words(&self, words: &RecoveryWords) -> Result<(), SpaceError> {
+        let _control = self.control();
+        if self.recovery_words()? != *words {
+            return Err(SpaceError::OtherWords);
+        }
+        self.change_identity(&[], |record| {
+            let signer = record.secrets.as_ref().map(|secrets| secrets.signer.duplicate());
+            record.secrets = signer.map(|signer| Arc::new(IdentitySecrets { signer, words: None }));
+        })
+    }
+
     /// Adds devices to this identity, and writes `others` in the same storage transaction.
     pub(super) fn add_certificates(
         &self,
         news: &[Certificate],
         others: &[(&str, Option<&[u8]>)],
     ) -> Result<(), SpaceError> {
-        let record = self.identity_record().ok_or(SpaceError::NoIdentity)?;
-        let mut certificates = record.certificates.clone();
-        certificates.extend_from_slice(news);
-        // The card's limit holds here too; a device beyond it can still act where a grant names it.
-        certificates.truncate(IdentityCard::MAX_DEVICES);
-        let (genesis, name, secrets) = (record.genesis, record.name.clone(), record.secrets.clone());
-        self.set_identity(IdentityRecord { genesis, name, certificates, secrets }, others)
+        self.change_identity(others, |record| record.add_certificates(news))
+    }
+
+    /// Changes the identity's record, and writes `others` in the same storage transaction.
+    pub(super) fn change_identity(
+        &self,
+        others: &[(&str, Option<&[u8]>)],
+        change: impl FnOnce(&mut IdentityRecord),
+    ) -> Result<(), SpaceError> {
+        let mut record = IdentityRecord::clone(&*self.identity_record().ok_or(SpaceError::NoIdentity)?);
+        change(&mut record);
+        self.set_identity(record, others)
     }
 
     pub(super) fn set_identity(

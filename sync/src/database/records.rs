@@ -1,5 +1,6 @@
 //! The local records of this crate: what never leaves the file. Each begins with a version.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidewater_engine::id::{DeviceId, SpaceId};
@@ -8,11 +9,14 @@ use tidewater_engine::store::Store;
 
 use super::error::SpaceError;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option, put_time};
-use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets};
-use crate::keys::SealedNote;
+use crate::device::DeviceKey;
+use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, possession_of};
+use crate::keys::{AgreementKey, SealedNote};
 use crate::ticket::Ticket;
 
 pub(super) const IDENTITY: &str = "identity";
+/// There while a removed device still has to be removed from spaces.
+pub(super) const REMOVING: &str = "removing";
 pub(super) const SPACE_PREFIX: &str = "space/";
 pub(super) const OFFER_PREFIX: &str = "offer/";
 pub(super) const INVITE_PREFIX: &str = "invite/";
@@ -59,6 +63,7 @@ fn version(reader: &mut Reader<'_>) -> Decoded<()> {
 }
 
 /// Whose database this is.
+#[derive(Clone)]
 pub(crate) struct IdentityRecord {
     pub(crate) genesis: IdentityGenesis,
     pub(crate) name: String,
@@ -66,11 +71,46 @@ pub(crate) struct IdentityRecord {
     pub(crate) certificates: Vec<Certificate>,
     /// Only on the device that made the identity.
     pub(crate) secrets: Option<Arc<IdentitySecrets>>,
+    /// The devices that it removed, as far as this one knows: none of them comes back.
+    pub(crate) removed: Vec<DeviceId>,
 }
 
 impl IdentityRecord {
+    const VERSION: u8 = 2;
+    /// How many devices an identity can remove at most.
+    pub(crate) const MAX_REMOVED: usize = 1024;
+
     pub(crate) fn certificate(&self, device: &DeviceId) -> Option<&Certificate> {
         self.certificates.iter().find(|certificate| certificate.device == *device)
+    }
+
+    /// What proves that the device with this key is one of the identity. The recovery key vouches for itself.
+    pub(crate) fn own_certificate(&self, key: &DeviceKey, agreement: &AgreementKey) -> Option<Certificate> {
+        let device = key.device();
+        if device != self.genesis.recovery_device() {
+            return self.certificate(&device).copied();
+        }
+        let (identity, agreement) = (self.genesis.id(), agreement.public());
+        let possession = possession_of(key, &identity, &agreement);
+        Some(Certificate::issue(key, identity, device, agreement, possession, 0))
+    }
+
+    /// Adds devices, within the card's limit. A device beyond it can still act where a grant names it.
+    pub(crate) fn add_certificates<'a>(&mut self, news: impl IntoIterator<Item = &'a Certificate>) {
+        for one in news {
+            if self.certificate(&one.device).is_none() && self.certificates.len() < IdentityCard::MAX_DEVICES {
+                self.certificates.push(*one);
+            }
+        }
+    }
+
+    /// Notes that devices are removed: they are on the card no more.
+    pub(crate) fn remove_devices(&mut self, devices: &BTreeSet<DeviceId>) {
+        self.certificates.retain(|one| !devices.contains(&one.device));
+        let news = devices.iter().filter(|device| !self.removed.contains(device));
+        let news: Vec<DeviceId> = news.copied().collect();
+        self.removed.extend(news);
+        self.removed.truncate(Self::MAX_REMOVED);
     }
 
     pub(crate) fn card(&self) -> IdentityCard {
@@ -80,20 +120,24 @@ impl IdentityRecord {
 
 impl Codec for IdentityRecord {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
+        out.push(Self::VERSION);
         self.genesis.encode(out);
         put_bytes(out, self.name.as_bytes());
         put_list(out, &self.certificates);
         put_option(out, self.secrets.as_deref());
+        put_list(out, &self.removed);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        version(reader)?;
+        if reader.byte()? != Self::VERSION {
+            return Err(Malformed("its version is unknown; upgrade"));
+        }
         Ok(Self {
             genesis: IdentityGenesis::decode(reader)?,
             name: reader.text(SealedNote::MAX_BYTES)?,
             certificates: reader.list(IdentityCard::MAX_DEVICES)?,
             secrets: reader.option()?.map(Arc::new),
+            removed: reader.list(Self::MAX_REMOVED)?,
         })
     }
 }

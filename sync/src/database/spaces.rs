@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidewater_engine::id::{DeviceId, SpaceId};
-use tidewater_engine::log::Plane;
 use tidewater_engine::space::{Rank, SecretKey};
 
 use super::control::{Control, SpaceState};
@@ -14,7 +13,7 @@ use crate::codec::{Codec, Decoded, Reader, put_bytes};
 use crate::device::random_secret;
 use crate::identity::{IdentityCard, IdentityId};
 use crate::keys::{NotePurpose, SealedNote, Wrapped};
-use crate::space::{ControlOperation, CutRecord, Founder, Grant, Revoke, SpaceGenesis};
+use crate::space::{ControlOperation, Founder, Grant, Revoke, SpaceGenesis};
 
 /// How many offers of spaces wait for a decision at most.
 pub const MAX_SPACE_OFFERS: usize = 64;
@@ -72,7 +71,9 @@ impl Database {
         check_label(label)?;
         let identity = self.identity_record().ok_or(SpaceError::NoIdentity)?;
         let host = &*self.inner.host;
-        let recipients = identity.certificates.iter().map(|one| (one.device, one.agreement)).collect();
+        let recovery = (identity.genesis.recovery_device(), identity.genesis.recovery_agreement);
+        let devices = identity.certificates.iter().map(|one| (one.device, one.agreement));
+        let recipients = devices.chain([recovery]).collect();
         let (key, epoch) = self.new_epoch(1, recipients, Vec::new());
         let mut nonce = [0; 16];
         host.fill_random(&mut nonce);
@@ -141,10 +142,7 @@ impl Database {
             .identities
             .iter()
             .filter_map(|(identity, member)| {
-                let name = member.name.as_ref().and_then(|note| {
-                    let plaintext = note.open(state.table.epochs.get(&note.epoch)?, NotePurpose::Name)?;
-                    Some(String::from_utf8_lossy(&plaintext).into_owned())
-                });
+                let name = member.name.as_ref().and_then(|note| state.open_note(note, NotePurpose::Name));
                 let devices = member.devices.values();
                 let devices = devices.map(|one| MemberDevice { device: one.device, certified_ms: one.issued_ms });
                 Some(Member {
@@ -185,7 +183,9 @@ impl Database {
                 return Ok(());
             }
         }
-        let devices: Vec<_> = card.certificates.iter().map(|one| (one.device, one.agreement)).collect();
+        let recovery = (card.genesis.recovery_device(), card.genesis.recovery_agreement);
+        let devices = card.certificates.iter().map(|one| (one.device, one.agreement));
+        let devices: Vec<_> = devices.chain([recovery]).collect();
         let wraps = if rank >= Rank::Reader || planted!(KeyToRelay) {
             self.wraps_for_newcomers(&state, &devices)
         } else {
@@ -213,25 +213,8 @@ impl Database {
         let unknown = || SpaceError::NoMember { space: *space, identity: *identity };
         let member = state.membership.identities.get(identity).ok_or_else(unknown)?;
         self.needs_above(&state, space, member.rank.ok_or_else(unknown)?)?;
-        let theirs: BTreeSet<DeviceId> = member.devices.keys().copied().collect();
-        let mut cuts = Vec::new();
-        for plane in [Plane::Control, Plane::Data] {
-            let held = self.inner.store.vector(space, plane)?;
-            let logs = held.iter().filter(|(writer, _)| theirs.contains(&writer.device));
-            cuts.extend(logs.map(|(writer, prefix)| CutRecord {
-                plane,
-                writer: *writer,
-                length: prefix.length,
-                root: prefix.root,
-            }));
-        }
-        if cuts.len() > ControlOperation::MAX_CUTS {
-            return Err(SpaceError::Invalid {
-                why: format!("{identity} has more than {} logs", ControlOperation::MAX_CUTS),
-            });
-        }
-        let stay = state.membership.readers().into_iter().filter(|(device, _)| !theirs.contains(device)).collect();
-        let rotation = self.start_epoch(&state, stay);
+        let theirs: BTreeSet<DeviceId> = member.recipients().map(|(device, _)| device).collect();
+        let (cuts, rotation) = self.cut_off(space, &state, &theirs)?;
         let revoke = Revoke { identity: *identity, cuts, rotation };
         self.append(&control, space, &ControlOperation::Revoke(revoke))?;
         Ok(())
@@ -278,11 +261,11 @@ impl Database {
 
     /// What a device that has a rank needs in order to follow the space. `None`: its X25519 key is unusable, or unknown.
     pub(crate) fn invite_to(&self, state: &SpaceState, device: &DeviceId) -> Option<Invite> {
-        let certificate = state.membership.identities.values().find_map(|member| member.devices.get(device))?;
+        let agreement = state.membership.agreement(device)?;
         let space = SpaceGenesis::space_of(&state.record.genesis);
         let context = control_context(&space, device);
         let key = &state.record.control_key;
-        let control_key = Wrapped::seal(&*self.inner.host, &certificate.agreement, &context, key)?;
+        let control_key = Wrapped::seal(&*self.inner.host, &agreement, &context, key)?;
         Some(Invite { genesis: state.record.genesis.clone(), control_key })
     }
 
@@ -356,6 +339,12 @@ impl Database {
             return Err(SpaceError::NoOffer { space: *space });
         }
         Ok(self.inner.store.set_local(&[(&name, None)])?)
+    }
+
+    /// [`Database::all_spaces`] for who holds the lock already.
+    pub(super) fn all_spaces_under(&self, control: &Control) -> Result<Vec<(SpaceId, Arc<SpaceState>)>, SpaceError> {
+        let spaces = self.inner.store.spaces().into_iter();
+        spaces.map(|space| self.state_under(control, &space).map(|state| (space, state))).collect()
     }
 
     /// Every space of this database with what it means.

@@ -1,5 +1,6 @@
 //! The database with nobody to talk to.
 
+mod devices;
 mod spaces;
 mod tickets;
 

@@ -197,9 +197,7 @@ impl Database {
         match (&record.share, enrolment) {
             (None, Enrolment::Device { agreement, possession }) => {
                 self.certify(remote, agreement, possession, used)?;
-                for space in self.inner.store.spaces() {
-                    self.refresh(&control, &space)?;
-                }
+                self.refresh_all(&control)?;
                 self.welcome(&control, remote, self.inner.store.spaces(), true)
             }
             (Some((space, rank)), Enrolment::Member(card)) => {
@@ -236,7 +234,7 @@ impl Database {
             return Err(SPENT);
         }
         let now_ms = self.inner.host.now_ms();
-        let certificate = Certificate::issue(&secrets.root, id, *device, *agreement, *possession, now_ms);
+        let certificate = Certificate::issue(&secrets.signer, id, *device, *agreement, *possession, now_ms);
         Ok(self.add_certificates(&[certificate], &[used])?)
     }
 
@@ -295,6 +293,7 @@ impl Database {
                 name: card.name.clone(),
                 certificates: card.certificates.clone(),
                 secrets: None,
+                removed: Vec::new(),
             };
             let _control = self.control();
             self.set_identity(record, &[]).map_err(Some)?;

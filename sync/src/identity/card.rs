@@ -37,6 +37,8 @@ impl IdentityCard {
             "its name is empty or too long"
         } else if self.certificates.is_empty() || self.certificates.len() > Self::MAX_DEVICES {
             "it lists no device, or too many"
+        } else if !self.genesis.verify() {
+            "its recovery key did not agree to be that of the identity"
         } else if !self.certificates.iter().all(|certificate| certificate.verify(&self.genesis)) {
             "a device certificate is not signed by the identity and the device"
         } else {

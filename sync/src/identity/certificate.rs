@@ -6,8 +6,8 @@ use super::{IdentityGenesis, IdentityId};
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_time};
 use crate::device::{DeviceKey, verify};
 
-/// Says that `device` acts for `identity`. Signed by the identity's root key and by the device itself, so neither can
-/// claim the other.
+/// Says that `device` acts for `identity`. Signed by the identity's root key, or its recovery key, and by the device itself, so
+/// neither can claim the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Certificate {
     /// Whose device it is.
@@ -25,9 +25,9 @@ pub struct Certificate {
 impl Certificate {
     const VERSION: u8 = 1;
 
-    /// Certifies a device. `possession` is the device's signature made by [`possession_of`].
+    /// Certifies a device. `signer` is the identity's root key or its recovery key, `possession` is the device's signature made by [`possession_of`].
     pub(crate) fn issue(
-        root: &DeviceKey,
+        signer: &DeviceKey,
         identity: IdentityId,
         device: DeviceId,
         agreement: [u8; 32],
@@ -35,7 +35,7 @@ impl Certificate {
         issued_ms: i64,
     ) -> Self {
         let mut certificate = Self { identity, device, agreement, issued_ms, possession, signature: [0; 64] };
-        certificate.signature = root.sign(&certificate.message());
+        certificate.signature = signer.sign(&certificate.message());
         certificate
     }
 
@@ -43,7 +43,7 @@ impl Certificate {
     pub(crate) fn verify(&self, genesis: &IdentityGenesis) -> bool {
         self.identity == genesis.id()
             && verify_possession(&self.identity, &self.device, &self.agreement, &self.possession)
-            && verify(&genesis.root, &self.message(), &self.signature)
+            && genesis.has_signed(&self.message(), &self.signature)
     }
 
     fn message(&self) -> Vec<u8> {
@@ -115,8 +115,14 @@ mod tests {
         let device = DeviceKey::generate(&*host);
         let agreement = AgreementKey::generate(&*host).public();
         let possession = possession_of(&device, &genesis.id(), &agreement);
-        let certificate =
-            Certificate::issue(&secrets.root, genesis.id(), device.device(), agreement, possession, 1_800_000_000_000);
+        let certificate = Certificate::issue(
+            &secrets.signer,
+            genesis.id(),
+            device.device(),
+            agreement,
+            possession,
+            1_800_000_000_000,
+        );
         assert!(certificate.verify(&genesis));
         let bytes = certificate.to_bytes();
         for bit in (0..bytes.len() * 8).step_by(3) {
@@ -135,7 +141,7 @@ mod tests {
         let agreement = AgreementKey::generate(&*host).public();
         let possession = possession_of(&device, &victim_genesis.id(), &agreement);
         let certificate =
-            Certificate::issue(&thief.root, thief_genesis.id(), device.device(), agreement, possession, 0);
+            Certificate::issue(&thief.signer, thief_genesis.id(), device.device(), agreement, possession, 0);
         assert!(!certificate.verify(&thief_genesis));
     }
 }

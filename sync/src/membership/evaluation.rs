@@ -7,12 +7,12 @@ use tidewater_engine::log::Plane;
 use tidewater_engine::space::{Authority, Cut, Rank};
 use tidewater_engine::store::ControlCommit;
 
-use super::certified::Certified;
+use super::certified::{Certified, removal_at};
 use super::past::{History, Origin};
 use super::{MemberState, Membership, Verdict};
 use crate::identity::IdentityId;
 use crate::keys::SealedNote;
-use crate::space::{ControlOperation, EpochStart, Grant, OperationError, Revoke, SpaceGenesis};
+use crate::space::{ControlOperation, CutRecord, EpochStart, Grant, OperationError, Revoke, SpaceGenesis};
 
 /// What the control plane means: `genesis` is that of the space, `commits` are all applied control commits in any order.
 pub(crate) fn evaluate(genesis: &SpaceGenesis, commits: &[ControlCommit]) -> Membership {
@@ -135,11 +135,13 @@ impl Evaluation<'_> {
 
     /// The identities that the author of a commit had been certified for by then.
     fn identities_at(&self, number: usize) -> impl Iterator<Item = IdentityId> + '_ {
-        let certified = self.certified.identities(&self.history.commit(number).writer.device);
-        certified
-            .iter()
-            .filter(move |(_, origin)| self.history.precedes(*origin, number))
-            .map(|(identity, _)| *identity)
+        let commit = self.history.commit(number);
+        let certified = self.certified.identities(&commit.writer.device).iter();
+        let by_then = certified.filter(move |(_, origin)| self.history.precedes(*origin, number));
+        let within = move |identity: &IdentityId| {
+            commit.sequence < self.certified.control_length(identity, &commit.writer, &self.history)
+        };
+        by_then.map(|(identity, _)| *identity).filter(within)
     }
 
     /// The highest rank below owner that the author of a commit can show, by the grants and revocations decided so far.
@@ -215,8 +217,7 @@ impl Evaluation<'_> {
         let mut membership = Membership { raised: self.as_lengths(&raised), ..Membership::default() };
         for device in self.certified.devices() {
             membership.certified.insert(*device);
-            let ranks =
-                self.certified.identities(device).iter().filter_map(|(identity, _)| identities.get(identity)?.rank);
+            let ranks = self.certified.identities_now(device).filter_map(|identity| identities.get(&identity)?.rank);
             if let Some(rank) = ranks.max() {
                 membership.ranks.insert(*device, rank);
             }
@@ -235,31 +236,47 @@ impl Evaluation<'_> {
         let mut members = BTreeMap::new();
         for owner in &genesis.owners {
             let (identity, name) = (owner.genesis.id(), Some(owner.name.clone()));
-            let devices = self.certified.of(&identity);
-            members.insert(identity, MemberState { rank: Some(Rank::Owner), name, devices });
+            members.insert(identity, self.member_state(&identity, Some(Rank::Owner), name));
         }
         for identity in self.grants.keys().filter(|identity| !self.owners.contains(identity)) {
             // Commits are numbered in causal order: the last grant names the member.
             let last = self.grants_of(identity).map(|grant| grant.commit).max();
             let name = last.and_then(|number| self.grant_at(number)).map(|grant| grant.name.clone());
-            let (rank, devices) = (self.current_rank(identity), self.certified.of(identity));
-            members.insert(*identity, MemberState { rank, name, devices });
+            members.insert(*identity, self.member_state(identity, self.current_rank(identity), name));
         }
         members
+    }
+
+    fn member_state(&self, identity: &IdentityId, rank: Option<Rank>, name: Option<SealedNote>) -> MemberState {
+        let (devices, removed) = (self.certified.of(identity), self.certified.removed_by(identity));
+        MemberState { rank, name, devices, removed, genesis: self.certified.genesis_of(identity) }
     }
 
     /// What the data logs of a device are worth.
     fn data_authority(&self, device: &DeviceId, rank: Option<Rank>) -> Option<Authority> {
         let identities = self.certified.identities(device);
-        let ever = identities.iter().flat_map(|(identity, _)| self.grants_of(identity)).map(|grant| grant.rank).max();
-        let ever = if rank == Some(Rank::Owner) { rank } else { ever }?;
+        let ever = identities.iter().filter_map(|(identity, _)| {
+            let granted = self.grants_of(identity).map(|grant| grant.rank).max();
+            if self.owners.contains(identity) { Some(Rank::Owner) } else { granted }
+        });
+        let ever = ever.max()?;
         let mut cuts = BTreeMap::new();
         for (identity, _) in identities {
             for revoke in self.revokes_of(identity) {
                 // A device of two identities keeps what the other one, out of the revocation's reach, allows.
                 let mut others = identities.iter().filter(|(other, _)| other != identity);
                 if !others.any(|(other, _)| self.current_rank(other) >= Some(revoke.level)) {
-                    self.add_data_cuts(revoke, device, &mut cuts);
+                    let listed = self.revoke_at(revoke.commit).map_or(&[][..], |revoke| &revoke.cuts);
+                    add_data_cuts(listed, device, &mut cuts);
+                }
+            }
+            for number in self.certified.removals(identity, device) {
+                let mut others = self.certified.identities_now(device);
+                let held = self.current_rank(identity);
+                if !others.any(|other| self.current_rank(&other) >= held)
+                    && let Some(removal) = removal_at(&self.history, *number)
+                {
+                    add_data_cuts(&removal.cuts, device, &mut cuts);
                 }
             }
         }
@@ -267,20 +284,6 @@ impl Evaluation<'_> {
         let demoted = ever >= Rank::Writer && rank < Some(Rank::Writer);
         let closed = rank.is_none() || demoted;
         Some(Authority { now: rank, rank: if closed { ever } else { rank? }, cuts, closed })
-    }
-
-    fn add_data_cuts(&self, revoke: EffectiveRevoke, device: &DeviceId, cuts: &mut BTreeMap<Incarnation, Cut>) {
-        if planted!(CutIgnored) {
-            return;
-        }
-        let listed = self.revoke_at(revoke.commit).map_or(&[][..], |revoke| &revoke.cuts);
-        for cut in listed.iter().filter(|cut| cut.plane == Plane::Data && cut.writer.device == *device) {
-            let new = Cut { length: cut.length, root: cut.root };
-            let lowest = cuts.entry(cut.writer.incarnation).or_insert(new);
-            if (new.length, new.root) < (lowest.length, lowest.root) {
-                *lowest = new;
-            }
-        }
     }
 
     /// What raises the feature level beyond what this software knows.
@@ -319,9 +322,14 @@ impl Evaluation<'_> {
 
     /// Whether the author's rank is enough for the operation.
     fn counts(&self, number: usize, operation: &ControlOperation) -> bool {
+        if let ControlOperation::RemoveDevice(removal) = operation {
+            return self.certified.is_removal(number, removal);
+        }
         let Some(rank) = self.authority[number] else { return matches!(operation, ControlOperation::Genesis(_)) };
         match operation {
-            ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } => true,
+            ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } | ControlOperation::RemoveDevice(_) => {
+                true
+            }
             ControlOperation::Grant(grant) => rank >= Rank::Admin && grant.rank < rank,
             ControlOperation::Revoke(revoke) => {
                 self.revokes_of(&revoke.identity).any(|effective| effective.commit == number)
@@ -350,6 +358,10 @@ impl Evaluation<'_> {
                 ControlOperation::Revoke(revoke) => {
                     let counts = rank >= Some(Rank::Admin) && within_reach(number, &revoke.rotation);
                     starts.push((&revoke.rotation, counts));
+                }
+                ControlOperation::RemoveDevice(removal) => {
+                    let counts = self.certified.is_removal(number, removal) && within_reach(number, &removal.rotation);
+                    starts.push((&removal.rotation, counts));
                 }
                 ControlOperation::Grant(Grant { wraps, .. })
                 | ControlOperation::AddDevice { wraps, .. }
@@ -396,5 +408,19 @@ impl Evaluation<'_> {
             (commit.timestamp_ms, commit.writer)
         });
         winner.map(|(_, label)| (*label).clone())
+    }
+}
+
+/// Adds the cuts that are listed for the data logs of a device. Of several for one log the lowest counts.
+fn add_data_cuts(listed: &[CutRecord], device: &DeviceId, cuts: &mut BTreeMap<Incarnation, Cut>) {
+    if planted!(CutIgnored) {
+        return;
+    }
+    for cut in listed.iter().filter(|cut| cut.plane == Plane::Data && cut.writer.device == *device) {
+        let new = Cut { length: cut.length, root: cut.root };
+        let lowest = cuts.entry(cut.writer.incarnation).or_insert(new);
+        if (new.length, new.root) < (lowest.length, lowest.root) {
+            *lowest = new;
+        }
     }
 }

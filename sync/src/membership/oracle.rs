@@ -10,7 +10,7 @@ use tidewater_engine::space::Rank;
 use tidewater_engine::store::ControlCommit;
 
 use crate::identity::{Certificate, IdentityGenesis, IdentityId};
-use crate::space::{ControlOperation, SpaceGenesis};
+use crate::space::{ControlOperation, Removal, SpaceGenesis};
 
 pub(super) struct Oracle<'a> {
     genesis: &'a SpaceGenesis,
@@ -63,13 +63,41 @@ impl<'a> Oracle<'a> {
             return *known;
         }
         let device = self.commits[number].0.writer.device;
-        let now = self.identities(&device, Some(number));
+        let mut now = self.identities(&device, Some(number));
+        now.retain(|identity| !self.is_cut_off(number, identity));
         let acts = now.iter().any(|identity| self.is_owner(identity))
             || (rank < Rank::Owner
                 && self.is_within_cuts(number, rank)
                 && now.iter().any(|identity| self.shows_grant(number, identity, rank)));
         self.decided.borrow_mut().insert((number, rank), acts);
         acts
+    }
+
+    /// The genuine removals of a device by an identity.
+    fn removals(&self, identity: &IdentityId, device: &DeviceId) -> Vec<&Removal> {
+        let said = self.commits.iter().filter_map(|(_, operation)| match operation {
+            ControlOperation::RemoveDevice(removal) => Some(removal),
+            _ => None,
+        });
+        said.filter(|removal| removal.genesis.id() == *identity && removal.device == *device)
+            .filter(|removal| removal.verify(&self.genesis.space()))
+            .collect()
+    }
+
+    /// Whether the author of a commit was no device of `identity` any more.
+    fn is_cut_off(&self, number: usize, identity: &IdentityId) -> bool {
+        let commit = &self.commits[number].0;
+        self.removals(identity, &commit.writer.device).iter().any(|removal| {
+            let mut cuts = removal.cuts.iter().filter(|cut| cut.plane == Plane::Control && cut.writer == commit.writer);
+            !cuts.clone().any(|_| true) || cuts.any(|cut| commit.sequence >= cut.length)
+        })
+    }
+
+    /// The rank that a device has in the end.
+    pub(super) fn rank_of_device(&self, device: &DeviceId) -> Option<Rank> {
+        let mut identities = self.identities(device, None);
+        identities.retain(|identity| self.removals(identity, device).is_empty());
+        identities.iter().filter_map(|identity| self.rank(identity)).max()
     }
 
     fn shows_grant(&self, number: usize, identity: &IdentityId, rank: Rank) -> bool {
@@ -165,6 +193,9 @@ impl<'a> Oracle<'a> {
     /// The dots of the commits that count.
     pub(super) fn effective(&self) -> BTreeSet<(tidewater_engine::id::WriterId, u64)> {
         let counts = |number: &usize| {
+            if let ControlOperation::RemoveDevice(removal) = &self.commits[*number].1 {
+                return removal.verify(&self.genesis.space());
+            }
             let Some(rank) = self.highest(*number) else { return false };
             match &self.commits[*number].1 {
                 ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } => true,
@@ -176,6 +207,7 @@ impl<'a> Oracle<'a> {
                 ControlOperation::Label(_) => rank >= Rank::Admin,
                 ControlOperation::Rotate(_) => rank >= Rank::Writer,
                 ControlOperation::Wraps(_) => rank >= Rank::Reader,
+                ControlOperation::RemoveDevice(_) => unreachable!("it needs no rank"),
             }
         };
         let commits = self.all().filter(counts).map(|number| &self.commits[number].0);
@@ -185,5 +217,6 @@ impl<'a> Oracle<'a> {
 
 fn genuine(genesis: &IdentityGenesis, certificates: &[Certificate]) -> Vec<(DeviceId, IdentityId)> {
     let genuine = certificates.iter().filter(|certificate| certificate.verify(genesis));
-    genuine.map(|certificate| (certificate.device, genesis.id())).collect()
+    let devices = genuine.map(|certificate| certificate.device);
+    devices.chain(genesis.verify().then(|| genesis.recovery_device())).map(|device| (device, genesis.id())).collect()
 }

@@ -131,6 +131,17 @@ impl World {
         ControlOperation::Revoke(Revoke { identity: self.people[person].id(), cuts, rotation })
     }
 
+    /// The person says by `device` that the device `stolen`, of this person or not, belongs to the person no more.
+    pub(super) fn remove(&self, device: DeviceId, person: usize, stolen: DeviceId, epoch: u8) -> ControlOperation {
+        let known = self.known.get(&device).cloned().unwrap_or_default();
+        let mut cuts = Vec::new();
+        for (writer, prefix) in known.iter().filter(|(writer, _)| writer.device == stolen) {
+            cuts.push(CutRecord { plane: Plane::Control, writer: *writer, length: prefix.length, root: [0; 32] });
+            cuts.push(CutRecord { plane: Plane::Data, writer: *writer, length: prefix.length * 10, root: [0; 32] });
+        }
+        self.people[person].remove(&self.genesis.space(), stolen, cuts, self.start(2, epoch, &[device]))
+    }
+
     pub(super) fn start(&self, number: u64, id: u8, recipients: &[DeviceId]) -> EpochStart {
         let wraps = recipients.iter().map(|device| (*device, no_key())).collect();
         EpochStart { number, id: EpochId([id; 32]), wraps, older: vec![] }
@@ -146,7 +157,7 @@ impl World {
         let person = self.host.below(self.people.len() + 2).saturating_sub(2);
         let device = self.device(person, usize::from(self.host.below(4) == 0));
         let other = self.host.below(self.people.len());
-        let operation = match self.host.below(16) {
+        let operation = match self.host.below(17) {
             0..6 => {
                 let from = self.device(other, usize::from(self.host.below(4) == 0));
                 return self.hear(device, from);
@@ -162,6 +173,12 @@ impl World {
             }
             13 if self.host.below(4) == 0 => ControlOperation::Level(1 + self.host.below(2) as u64),
             13 => ControlOperation::Label(note(&self.host, "another")),
+            // Mostly the second device, or everyone would soon be gone; now and then by somebody who has no say in it.
+            14 => {
+                let by = if self.host.below(4) == 0 { other } else { person };
+                let stolen = self.device(person, usize::from(self.host.below(4) > 0));
+                self.remove(device, by, stolen, self.host.below(200) as u8)
+            }
             _ => {
                 let mut operation = self.revoke(device, other, self.host.below(200) as u8);
                 // A revoker may not know of some logs.
@@ -193,7 +210,7 @@ fn shuffled(host: &SimulatedHost, commits: &[ControlCommit]) -> Vec<ControlCommi
 
 #[test]
 fn random_histories_mean_what_the_rules_say_in_any_order() {
-    let (mut effective, mut void, mut removed) = (0, 0, 0);
+    let (mut effective, mut void, mut removed, mut stolen) = (0, 0, 0, 0);
     for seed in 0..100 {
         let mut world = World::new(seed, 5);
         (0..90).for_each(|_| world.step());
@@ -204,6 +221,11 @@ fn random_histories_mean_what_the_rules_say_in_any_order() {
             let rank = membership.identities.get(&person.id()).and_then(|member| member.rank);
             assert_eq!(rank, oracle.rank(&person.id()), "seed {seed}, person {number}");
             removed += usize::from(membership.identities.contains_key(&person.id()) && rank.is_none());
+            for (key, _, _) in &person.devices {
+                let device = key.device();
+                assert_eq!(membership.rank(&device), oracle.rank_of_device(&device), "seed {seed}, person {number}");
+                stolen += usize::from(rank.is_some() && membership.rank(&device).is_none());
+            }
         }
         let counted: BTreeSet<_> = membership
             .verdicts
@@ -219,5 +241,8 @@ fn random_histories_mean_what_the_rules_say_in_any_order() {
         assert_eq!(format!("{membership:?}"), format!("{again:?}"), "seed {seed}: the order of arrival showed");
     }
     // The histories are worth something only if all of it happens.
-    assert!(effective > 500 && void > 500 && removed > 20, "{effective} effective, {void} void, {removed} removed");
+    assert!(
+        effective > 500 && void > 500 && removed > 20 && stolen > 20,
+        "{effective} effective, {void} void, {removed} removed, {stolen} stolen"
+    );
 }

@@ -14,7 +14,7 @@ use crate::device::verify;
 use crate::identity::IdentityGenesis;
 
 /// The protocol version that this software speaks.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// Ed25519, X25519, HKDF-SHA256, AES-256-GCM and BLAKE3.
 const SUITE: u64 = 1;
 
@@ -62,15 +62,16 @@ impl Channel {
 
     /// Proves this device and its identity to the other side.
     pub(super) fn prove(&self, database: &Database) -> Proof {
-        let identity = database
-            .identity_record()
-            .and_then(|record| Some((record.genesis, *record.certificate(&database.device())?)));
+        let identity = database.identity_record().and_then(|record| {
+            Some((record.genesis, record.own_certificate(database.device_key(), database.agreement())?))
+        });
         let mut proof = Proof { signature: [0; 64], identity };
         proof.signature = database.device_key().sign(&self.proof_message(self.role, &proof));
         proof
     }
 
-    /// Checks the other side's proof; gives the genesis of its identity.
+    /// Checks the other side's proof; gives the genesis of its identity. `None` for a device of nobody, and for one that this
+    /// database's identity has removed.
     pub(super) fn check(
         &self,
         remote: &DeviceId,
@@ -89,7 +90,9 @@ impl Channel {
         if certificate.device != *remote || !genuine() {
             return Err(SessionError::Unproven { why: "the identity didn't certify the device" });
         }
-        Ok(Some(*genesis))
+        // A device that was removed keeps its certificate.
+        let own = database.identity_record().filter(|own| own.genesis == *genesis);
+        Ok(Some(*genesis).filter(|_| own.is_none_or(|own| !own.removed.contains(remote))))
     }
 
     fn proof_message(&self, role: Role, proof: &Proof) -> Vec<u8> {

@@ -10,6 +10,7 @@ use tidewater_engine::value::{Fields, Value};
 
 use super::{Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent};
 use crate::database::{CreateOptions, Database, OpenOptions};
+use crate::identity::RecoveryWords;
 use crate::simulation::SimulatedHost;
 use crate::ticket::Ticket;
 
@@ -44,6 +45,13 @@ impl Replica {
         let options = CreateOptions { open, identity: name.map(str::to_owned), home };
         let database = Database::create(Location::Memory, options).unwrap();
         Self { database, host }
+    }
+
+    /// A database that exists for the recovery of an identity.
+    pub(crate) fn recovering(seed: u64, words: &RecoveryWords) -> Self {
+        let host = SimulatedHost::new(seed);
+        let open = OpenOptions { host: host.clone(), mirror: None, cache_bytes: 1 << 20 };
+        Self { database: Database::recovering(words, open).unwrap(), host }
     }
 
     pub(crate) fn home_space(&self) -> SpaceId {

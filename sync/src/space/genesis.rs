@@ -2,7 +2,7 @@
 
 use tidewater_engine::id::SpaceId;
 
-use super::operation::EpochStart;
+use super::operation::{ControlOperation, EpochStart};
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_list, put_number};
 use crate::identity::{Certificate, IdentityCard, IdentityGenesis};
 use crate::keys::SealedNote;
@@ -38,9 +38,16 @@ impl SpaceGenesis {
         SpaceId(blake3::derive_key("tidewater 2026 space genesis v1", body))
     }
 
-    /// Whether every owner's certificates are its own. Without it, the space has no owner.
+    /// Whether every owner's keys and certificates are its own. Without it, the space has no owner.
     pub(crate) fn verify(&self) -> bool {
-        self.owners.iter().all(|owner| owner.certificates.iter().all(|certificate| certificate.verify(&owner.genesis)))
+        self.owners.iter().all(|owner| {
+            owner.genesis.verify() && owner.certificates.iter().all(|certificate| certificate.verify(&owner.genesis))
+        })
+    }
+
+    /// The id of the space.
+    pub(crate) fn space(&self) -> SpaceId {
+        Self::space_of(&ControlOperation::Genesis(self.clone()).to_bytes())
     }
 }
 

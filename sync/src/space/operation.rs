@@ -5,6 +5,7 @@ use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 
 use super::genesis::SpaceGenesis;
+use super::removal::Removal;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_list, put_number};
 use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId};
 use crate::keys::{SealedNote, Wrapped};
@@ -28,6 +29,8 @@ pub(crate) enum ControlOperation {
     Wraps(Vec<EpochWrap>),
     /// Raises the space's feature level.
     Level(u64),
+    /// An identity removes a device of its own.
+    RemoveDevice(Removal),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +96,7 @@ pub(crate) enum OperationError {
 
 impl ControlOperation {
     const VERSION: u8 = 1;
-    const MAX_KIND: u8 = 7;
+    const MAX_KIND: u8 = 8;
     /// Keys in one operation, so that it fits the 64 KiB of a control commit. Devices beyond it get theirs by
     /// [`ControlOperation::Wraps`].
     pub(crate) const MAX_WRAPS: usize = 400;
@@ -155,6 +158,10 @@ impl Codec for ControlOperation {
                 out.push(7);
                 put_number(out, *level);
             }
+            Self::RemoveDevice(removal) => {
+                out.push(8);
+                removal.encode(out);
+            }
         }
     }
 
@@ -187,6 +194,7 @@ impl Codec for ControlOperation {
                 0 => return Err(Malformed("feature levels count from 1")),
                 level => Self::Level(level),
             },
+            8 => Self::RemoveDevice(Removal::decode(reader)?),
             _ => return Err(Malformed("the operation's kind is unknown")),
         })
     }

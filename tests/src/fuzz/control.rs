@@ -90,6 +90,9 @@ fn seeds() -> Vec<Vec<u8>> {
         let _ = database.revoke(&people.space, &card);
         let _ = database.rename_space(&people.space, "elsewhere");
         let _ = database.rotate(&people.space);
+        let others = people.cards[0].certificates.iter().map(|one| one.device).filter(|one| *one != database.device());
+        // Only the device that holds the root key may.
+        others.for_each(|one| drop(database.remove_device(&one)));
         bodies
             .extend(database.control_commits(&people.space).expect("an honest log").into_iter().map(|said| said.body));
     }
