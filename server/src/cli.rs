@@ -6,11 +6,13 @@ mod context;
 mod control;
 mod documents;
 mod failure;
+mod identity;
 mod input;
 mod network;
 mod output;
 mod progress;
 mod queries;
+mod recovery;
 mod serve;
 mod sharing;
 mod state;
@@ -112,6 +114,7 @@ fn dispatch(
     match &arguments.command {
         Command::Init(init) => state::init(global, init, output),
         Command::Join(join) => network::join(global, join, output, runtime, interrupted),
+        Command::Recover(recover) => recovery::recover(global, recover, output, runtime, interrupted),
         Command::Serve(serve) => serve::serve(global, serve, output, runtime, interrupted),
         Command::Demo(demo) => {
             let plan = Plan {
@@ -168,6 +171,8 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Space(command) => sharing::space(context, command),
         Command::Share(share) => network::share(context, share),
         Command::Link(invite) => network::link(context, invite),
+        Command::Identity(command) => identity::identity(context, command),
+        Command::Device(command) => identity::device(context, command),
         Command::Members(named) => sharing::members(context, named),
         Command::Revoke(revoke) => sharing::revoke(context, revoke),
         Command::Peers(peers) => sharing::peers(context, peers),
@@ -175,9 +180,12 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Void(void) => state::void(context, void),
         Command::Digest(digest) => state::digest(context, digest),
         Command::Verify => state::verify(context),
-        Command::Init(_) | Command::Join(_) | Command::Serve(_) | Command::Demo(_) | Command::Completions { .. } => {
-            Err(Failure::usage("this command can't be run inside another process"))
-        }
+        Command::Init(_)
+        | Command::Join(_)
+        | Command::Recover(_)
+        | Command::Serve(_)
+        | Command::Demo(_)
+        | Command::Completions { .. } => Err(Failure::usage("this command can't be run inside another process")),
     }
 }
 
@@ -192,6 +200,7 @@ impl Command {
                 | Self::Share(_)
                 | Self::Link(_)
                 | Self::Join(_)
+                | Self::Recover(_)
                 | Self::Serve(_)
         )
     }

@@ -52,7 +52,10 @@ impl From<&SpaceError> for Fault {
         match error {
             SpaceError::Write(error) => error.into(),
             SpaceError::Read(error) => error.into(),
-            SpaceError::UnknownSpace { .. } | SpaceError::NoMember { .. } => Self::NotFound,
+            SpaceError::UnknownSpace { .. }
+            | SpaceError::NoMember { .. }
+            | SpaceError::NoDevice { .. }
+            | SpaceError::NoWords => Self::NotFound,
             SpaceError::Forbidden { .. } | SpaceError::NotBelow { .. } | SpaceError::NoRootKey => Self::Forbidden,
             SpaceError::Record { .. } => Self::Damaged,
             _ => Self::Input,

@@ -27,6 +27,6 @@ pub use tidewater_net::node::{
 pub use tidewater_net::transport::{Addr, AddrError};
 pub use tidewater_sync::{
     CreateOptions, Database, DatabaseError, IdentityCard, IdentityId, Member, MemberDevice, OpenOptions, PeerRecord,
-    PeerStatus, SessionEvent, SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError,
-    TicketKind,
+    PeerStatus, RecoveryWords, SessionEvent, SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket,
+    TicketError, TicketKind, WordsError,
 };

@@ -186,7 +186,7 @@ fn count_documents(database: &Database) -> Done<u64> {
 }
 
 /// Uses a ticket and waits until everything that came with it is here. A failure says whether the ticket was honoured.
-async fn join_and_sync(node: &Node, ticket: &Ticket) -> Result<Vec<SpaceId>, (bool, Failure)> {
+pub(super) async fn join_and_sync(node: &Node, ticket: &Ticket) -> Result<Vec<SpaceId>, (bool, Failure)> {
     let mut events = node.events();
     let joined = node.join(ticket).await.map_err(|error| (false, Failure::failed(error)))?;
     let mut progress = Progress::start("syncing", "entries", Some(0), true).at_once();

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::Rank;
+use tidewater_net::transport::Addr;
 use tidewater_sync::IdentityId;
 
 use super::arguments::{InSpace, Peers, Revoke, SpaceCommand};
@@ -111,10 +112,8 @@ pub(crate) fn revoke(context: &mut Context, revoke: &Revoke) -> Done {
 
 pub(crate) fn peers(context: &mut Context, peers: &Peers) -> Done {
     for text in &peers.add {
-        let (device, address) = text.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("--add takes DEVICE=ADDR (192.168.1.5:7400 or quic://…), not {text:?}"))
-        })?;
-        context.database.remember_peer(&device_id(device)?, &[super::network::address(address)?.to_string()])?;
+        let (device, address) = device_at("--add", text)?;
+        context.database.remember_peer(&device, &[address.to_string()])?;
     }
     for text in &peers.forget {
         context.database.forget_peer(&device_id(text)?)?;
@@ -145,6 +144,14 @@ pub(crate) fn peers(context: &mut Context, peers: &Peers) -> Done {
     context.output.records(&["device", "connected", "behind", "ahead", "addresses", "seen", "last_error"], &records)
 }
 
-fn device_id(text: &str) -> Done<DeviceId> {
+/// A device and where it can be reached, as an option gives both.
+pub(crate) fn device_at(option: &str, text: &str) -> Done<(DeviceId, Addr)> {
+    let (device, address) = text.split_once('=').ok_or_else(|| {
+        Failure::usage(format!("{option} takes DEVICE=ADDR (192.168.1.5:7400 or quic://…), not {text:?}"))
+    })?;
+    Ok((device_id(device)?, super::network::address(address)?))
+}
+
+pub(crate) fn device_id(text: &str) -> Done<DeviceId> {
     text.parse().map_err(|error| Failure::usage(format!("the device's id: {error}")))
 }

@@ -35,12 +35,15 @@ const RESERVED_ROOTS: &[&str] = &[
     "collections",
     "status",
     "peers",
+    "voidCommits",
     "createSpace",
     "share",
     "link",
     "declareCollection",
     "members",
     "revoke",
+    "identity",
+    "removeDevice",
 ];
 
 /// Type names that no collection can take.
@@ -67,7 +70,10 @@ const RESERVED_TYPES: &[&str] = &[
     "Status",
     "Peer",
     "PeerSpace",
+    "VoidCommit",
     "Member",
+    "Identity",
+    "Device",
     "Ticket",
     "Splice",
     "PathPatch",
@@ -332,5 +338,25 @@ mod tests {
         assert_eq!(catalog.collections["Query"].type_name, "Query_2");
         assert_eq!(catalog.collections["sheep"].single_field, "sheepById");
         assert_eq!(catalog.collections["sheeps"].type_name, "Sheep_2");
+    }
+
+    #[test]
+    fn no_collection_takes_a_name_of_the_schema_itself() {
+        let schema = crate::graphql::schema::build(&Catalog::default()).unwrap().sdl();
+        let (mut roots, mut in_text) = (false, false);
+        for line in schema.lines() {
+            in_text ^= line.matches("\"\"\"").count() == 1;
+            roots &= line != "}";
+            let mut words = line.split([' ', '(', ':']).filter(|word| !word.is_empty());
+            let first = words.next().unwrap_or_default();
+            if ["type", "input", "enum", "scalar", "union", "interface"].contains(&first) && !line.starts_with('\t') {
+                let name = words.next().unwrap();
+                roots = ["Query", "Mutation", "Subscription"].contains(&name);
+                let made = |stem: &&str| name.strip_prefix(*stem).is_some_and(|rest| SHAPE_SUFFIXES.contains(&rest));
+                assert!(RESERVED_TYPES.contains(&name) || SHAPE_STEMS.iter().any(made), "type {name}");
+            } else if roots && !in_text && line.contains(':') {
+                assert!(RESERVED_ROOTS.contains(&first.trim()), "field {first}");
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ mod collection;
 mod document;
 mod filters;
 mod generic;
+mod identity;
 mod operator;
 mod patches;
 mod scalars;
@@ -35,6 +36,7 @@ pub(crate) fn build(catalog: &Catalog) -> Result<Schema, SchemaError> {
     document::register(&mut parts);
     generic::register(&mut parts);
     operator::register(&mut parts);
+    identity::register(&mut parts);
     sharing::register(&mut parts);
     watching::generic(&mut parts);
     for one in catalog.collections.values() {

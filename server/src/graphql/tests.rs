@@ -257,6 +257,15 @@ async fn the_operator_sees_spaces_collections_and_state() {
         json!([{"name": "authors", "typeName": "Author"}, {"name": "notes", "typeName": "Note"}])
     );
     assert_eq!(answer["data"]["peers"], json!([]));
+    let own = run(&graph, "{ identity { id name device devices { id certified } card } }").await;
+    let own = &own["data"]["identity"];
+    assert_eq!((&own["devices"][0]["id"], &own["devices"][1]), (&own["device"], &Json::Null), "{own}");
+    let removed = run(&graph, &format!("mutation {{ removeDevice(device: {}) }}", own["device"])).await;
+    assert_eq!(code(&removed), "BAD_USER_INPUT", "{removed}");
+    let removed = run(&graph, "mutation { removeDevice(device: \"5a\") }").await;
+    assert_eq!(code(&removed), "BAD_USER_INPUT", "{removed}");
+    let removed = run(&graph, &format!("mutation {{ removeDevice(device: {}) }}", own["id"])).await;
+    assert_eq!(code(&removed), "NOT_FOUND", "{removed}");
     let created = run(&graph, "mutation { createSpace(label: \"Family\") }").await;
     assert!(created["data"]["createSpace"].is_string(), "{created}");
 }

@@ -12,6 +12,7 @@ mod fuzz;
 mod kill;
 mod memory;
 mod model;
+mod recovery;
 mod refusals;
 mod sealed;
 mod serve;

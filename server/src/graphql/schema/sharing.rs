@@ -1,5 +1,7 @@
 //! Root fields about who may do what: members, and invitations by ticket.
 
+use std::str::FromStr;
+
 use async_graphql::Error;
 use async_graphql::Value as Argument;
 use async_graphql::dynamic::{Field, FieldValue, Object, TypeRef};
@@ -79,17 +81,19 @@ fn revoke() -> Field {
     let arguments = [("identity", TypeRef::named_nn(TypeRef::ID)), space_argument()];
     root("revoke", TypeRef::named_nn(TypeRef::BOOLEAN), &arguments, |call| async move {
         let space = space_of(&call, &call.scope.database)?;
-        let argument = call.arguments.get("identity").unwrap_or(&Argument::Null);
-        let identity: SpaceId = lower::text("identity", argument)
-            .and_then(|text| {
-                text.parse().map_err(|_| LowerError::expected("identity", "64 hexadecimal digits", argument))
-            })
-            .map_err(error::lowering)?;
-        let identity = IdentityId(identity.0);
+        let identity = IdentityId(hexadecimal::<SpaceId>(&call, "identity")?.0);
         call.scope.run(move |database| database.revoke(&space, &identity).map_err(error::space)).await?;
         Ok(Some(FieldValue::value(true)))
     })
     .description("Takes a member's rank; new keys are in use from then on.")
+}
+
+/// An id of 64 hexadecimal digits that an argument has to give.
+pub(super) fn hexadecimal<T: FromStr>(call: &Call, name: &'static str) -> Result<T, Error> {
+    let argument = call.arguments.get(name).unwrap_or(&Argument::Null);
+    lower::text(name, argument)
+        .and_then(|text| text.parse().map_err(|_| LowerError::expected(name, "64 hexadecimal digits", argument)))
+        .map_err(error::lowering)
 }
 
 fn share() -> Field {
