@@ -20,6 +20,8 @@ mod simulation;
 mod space;
 pub mod status;
 pub mod ticket;
+#[cfg(test)]
+mod vectors;
 
 pub use database::{
     CreateOptions, Database, DatabaseError, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_SPACE_OFFERS, Member,
