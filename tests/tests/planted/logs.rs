@@ -31,7 +31,7 @@ fn planted_unchecked_signature_is_found() {
 
 #[test]
 fn planted_write_to_a_closed_log_is_found() {
-    LONG_WORLD.finds(Fault::ClosedLogWritten, 55, "acknowledged commit");
+    LONG_WORLD.finds(Fault::ClosedLogWritten, 136, "acknowledged commit");
 }
 
 #[test]
@@ -46,5 +46,5 @@ fn planted_removed_writer_that_is_heard_is_found() {
 
 #[test]
 fn planted_skipped_refold_is_found() {
-    WORLD.finds(Fault::RefoldSkipped, 8, "of the same commits");
+    WORLD.finds(Fault::RefoldSkipped, 19, "of the same commits");
 }

@@ -6,7 +6,7 @@ use super::harness::{LONG_WORLD, WORLD};
 
 #[test]
 fn planted_ignored_cut_is_found() {
-    LONG_WORLD.finds(Fault::CutIgnored, 6, "that it was removed with");
+    LONG_WORLD.finds(Fault::CutIgnored, 11, "that it was removed with");
 }
 
 #[test]
