@@ -4,6 +4,7 @@
 
 mod card;
 mod certificate;
+mod root;
 mod words;
 
 use std::fmt;
@@ -11,13 +12,14 @@ use std::fmt;
 pub use card::{CardError, IdentityCard};
 pub use certificate::Certificate;
 pub(crate) use certificate::{possession_of, verify_possession};
+pub(crate) use root::{RootKey, RootOrder, RootSignature};
 use tidewater_engine::host::Host;
 use tidewater_engine::id::DeviceId;
 pub use words::{RecoveryWords, WordsError};
 use zeroize::Zeroizing;
 
 use crate::codec::{Codec, Decoded, Malformed, Reader};
-use crate::device::{DeviceKey, verify};
+use crate::device::verify;
 
 /// An identity: the hash of its genesis, which commits to its root key and its recovery key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +42,7 @@ impl fmt::Debug for IdentityId {
 pub struct IdentityGenesis {
     /// Certifies and removes devices (Ed25519).
     pub root: [u8; 32],
-    /// Does the same (Ed25519). Its secret half follows from the recovery words, which are meant to stay on paper.
+    /// Puts another root key in its place (Ed25519). Its secret half follows from the recovery words, which are meant to stay on paper.
     pub recovery: [u8; 32],
     /// The X25519 key to which whatever the identity may read is wrapped, besides its devices.
     pub recovery_agreement: [u8; 32],
@@ -76,11 +78,6 @@ impl IdentityGenesis {
     #[must_use]
     pub fn verify(&self) -> bool {
         verify(&self.recovery, &self.possession_message(), &self.possession)
-    }
-
-    /// Whether the root key or the recovery key signed `message`.
-    pub(crate) fn has_signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        verify(&self.root, message, signature) || (verify(&self.recovery, message, signature) && self.verify())
     }
 
     fn possession_message(&self) -> Vec<u8> {
@@ -120,8 +117,7 @@ impl Codec for IdentityGenesis {
 
 /// The secrets of an identity, as a device keeps them that may certify and remove others.
 pub(crate) struct IdentitySecrets {
-    /// The root key; on a database that exists for a recovery, the recovery key.
-    pub(crate) signer: DeviceKey,
+    pub(crate) root: RootKey,
     /// Kept until they have been written down.
     pub(crate) words: Option<RecoveryWords>,
 }
@@ -129,17 +125,17 @@ pub(crate) struct IdentitySecrets {
 impl IdentitySecrets {
     /// A new identity and its genesis.
     pub(crate) fn generate(host: &dyn Host) -> (Self, IdentityGenesis) {
-        let (root, words) = (DeviceKey::generate(host), RecoveryWords::generate(host));
+        let (root, words) = (RootKey::generate(host), RecoveryWords::generate(host));
         let mut nonce = [0; 16];
         host.fill_random(&mut nonce);
-        let genesis = IdentityGenesis::new(root.device().0, &words, nonce);
-        (Self { signer: root, words: Some(words) }, genesis)
+        let genesis = IdentityGenesis::new(root.public(), &words, nonce);
+        (Self { root, words: Some(words) }, genesis)
     }
 }
 
 impl Codec for IdentitySecrets {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.signer.expose_seed());
+        self.root.encode(out);
         out.push(u8::from(self.words.is_some()));
         if let Some(words) = &self.words {
             out.extend_from_slice(words.entropy());
@@ -147,9 +143,9 @@ impl Codec for IdentitySecrets {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        let signer = DeviceKey::from_seed(Zeroizing::new(reader.array()?));
+        let root = RootKey::decode(reader)?;
         let words =
             if reader.bool()? { Some(RecoveryWords::from_entropy(Zeroizing::new(reader.array()?))) } else { None };
-        Ok(Self { signer, words })
+        Ok(Self { root, words })
     }
 }

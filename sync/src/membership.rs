@@ -24,7 +24,7 @@ pub(crate) use table::{effective_table, held_epochs};
 use tidewater_engine::id::{DeviceId, EpochId, WriterId};
 use tidewater_engine::space::{Authority, Rank};
 
-use crate::identity::{Certificate, IdentityGenesis, IdentityId};
+use crate::identity::{Certificate, IdentityGenesis, IdentityId, RootOrder};
 use crate::keys::{SealedNote, Wrapped};
 
 /// What the control plane of a space means.
@@ -62,6 +62,8 @@ pub(crate) struct MemberState {
     pub(crate) devices: BTreeMap<DeviceId, Certificate>,
     /// Devices that it removed. They never come back.
     pub(crate) removed: BTreeSet<DeviceId>,
+    /// The newest of its root keys that the control plane shows.
+    pub(crate) root: RootOrder,
     /// Its genesis, if its recovery key agreed to it: that key is a device whose secrets are on paper.
     pub(crate) genesis: Option<IdentityGenesis>,
 }

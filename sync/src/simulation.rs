@@ -8,7 +8,7 @@ use tidewater_engine::id::{DeviceId, SpaceId};
 
 use crate::device::DeviceKey;
 use crate::identity::{
-    Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, RecoveryWords, possession_of,
+    Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, RecoveryWords, RootKey, possession_of,
 };
 use crate::keys::AgreementKey;
 use crate::space::{ControlOperation, CutRecord, EpochStart, Removal};
@@ -80,7 +80,7 @@ impl Person {
     /// A certificate for a device, which may be somebody else's, or have others.
     pub(crate) fn certify(&self, key: &DeviceKey, agreement: [u8; 32], issued_ms: i64) -> Certificate {
         let possession = possession_of(key, &self.id(), &agreement);
-        Certificate::issue(&self.secrets.signer, self.id(), key.device(), agreement, possession, issued_ms)
+        Certificate::issue(&self.secrets.root, self.id(), key.device(), agreement, possession, issued_ms)
     }
 
     /// Says in a space that a device is this person's no more.
@@ -91,8 +91,15 @@ impl Person {
         cuts: Vec<CutRecord>,
         rotation: EpochStart,
     ) -> ControlOperation {
-        let removal = Removal::sign(&self.secrets.signer, self.genesis, space, device, cuts, rotation);
+        let removal = Removal::sign(&self.secrets.root, self.genesis, space, device, cuts, rotation);
         ControlOperation::RemoveDevice(removal)
+    }
+
+    /// Another root key takes the place of this person's. Gives the one before it, which a thief may have.
+    pub(crate) fn renew_root(&mut self) -> RootKey {
+        let recovery = self.words().signing();
+        let renewed = RootKey::renewed(&*self.host, &recovery, &self.genesis.id(), self.secrets.root.order());
+        std::mem::replace(&mut self.secrets.root, renewed)
     }
 
     /// The words from which the recovery keys follow.

@@ -97,6 +97,7 @@ async fn take_over(
     let mut events = node.events();
     node.connect(member, std::slice::from_ref(address)).await.map_err(Failure::failed)?;
     gather(recovering, &mut events, member).await?;
+    recovering.renew_root()?;
     if recover.remove_others {
         let others = recovering.card()?.certificates;
         others.iter().try_for_each(|one| recovering.remove_device(&one.device))?;
@@ -147,6 +148,7 @@ async fn link(node: &Node, new: &Node) -> Done {
     let addresses = node.advertised_addresses().iter().map(Addr::to_string).collect();
     let ticket = node.database().link_ticket(addresses, TICKET_MS)?;
     join_and_sync(new, &ticket).await.map_err(|(_, failure)| failure)?;
+    node.database().hand_over(new.database())?;
     // The recovery key is no device that anybody could dial again.
     Ok(new.forget(node.database().device()).await?)
 }

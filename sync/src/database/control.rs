@@ -195,7 +195,10 @@ impl Database {
         let Some(identity) = self.identity_record() else { return Ok(()) };
         let Some(member) = membership.identities.get(&identity.genesis.id()) else { return Ok(()) };
         let is_removed = |device: &DeviceId| identity.removed.contains(device) || member.removed.contains(device);
-        let is_new = |one: &&Certificate| identity.certificate(&one.device).is_none() && !is_removed(&one.device);
+        let is_new = |one: &&Certificate| {
+            let known = identity.certificate(&one.device).map(Certificate::order);
+            known < Some(one.order()) && !is_removed(&one.device)
+        };
         let news: Vec<_> = member.devices.values().filter(is_new).copied().collect();
         if news.is_empty() && member.removed.iter().all(|device| identity.removed.contains(device)) {
             return Ok(());
@@ -228,11 +231,13 @@ impl Database {
     fn due_removal(&self, space: &SpaceId, state: &SpaceState) -> Result<Option<ControlOperation>, SpaceError> {
         let Some(identity) = self.identity_record() else { return Ok(None) };
         let Some(secrets) = &identity.secrets else { return Ok(None) };
-        let member = state.membership.identities.get(&identity.genesis.id()).filter(|member| member.rank.is_some());
+        let root = &secrets.root;
+        let member = state.membership.identities.get(&identity.genesis.id());
+        let member = member.filter(|member| member.rank.is_some() && root.order() >= member.root);
         let mut devices = member.into_iter().flat_map(|member| member.devices.keys());
         let Some(device) = devices.find(|device| identity.removed.contains(device)) else { return Ok(None) };
         let (cuts, rotation) = self.cut_off(space, state, &[*device].into())?;
-        let removal = Removal::sign(&secrets.signer, identity.genesis, space, *device, cuts, rotation);
+        let removal = Removal::sign(root, identity.genesis, space, *device, cuts, rotation);
         Ok(Some(ControlOperation::RemoveDevice(removal)))
     }
 
@@ -263,13 +268,19 @@ impl Database {
         Ok((cuts, self.start_epoch(state, stay)))
     }
 
-    /// A device of this identity that the space doesn't know yet.
+    /// A device of this identity that the space doesn't know yet, or by an older certificate only.
     fn missing_device(&self, state: &SpaceState) -> Option<ControlOperation> {
         let identity = self.identity_record()?;
         let member = state.membership.identities.get(&identity.genesis.id()).filter(|member| member.rank.is_some())?;
-        let missing = |one: &&Certificate| !member.devices.contains_key(&one.device);
+        let missing = |one: &&Certificate| {
+            // What an older root key signs now counts for nothing.
+            let counts = one.root() >= member.root && !member.removed.contains(&one.device);
+            counts && member.devices.get(&one.device).map(Certificate::order) < Some(one.order())
+        };
         let certificate = *identity.certificates.iter().find(missing)?;
-        let wraps = if member.rank >= Some(Rank::Reader) {
+        let has_keys =
+            member.devices.get(&certificate.device).is_some_and(|known| known.agreement == certificate.agreement);
+        let wraps = if member.rank >= Some(Rank::Reader) && !has_keys {
             self.wraps_of_tips(state, &[(certificate.device, certificate.agreement)])
         } else {
             Vec::new()

@@ -45,7 +45,7 @@ impl Database {
         let agreement = self.inner.agreement.public();
         let possession = possession_of(&self.inner.key, &genesis.id(), &agreement);
         let certificate =
-            Certificate::issue(&secrets.signer, genesis.id(), self.device(), agreement, possession, host.now_ms());
+            Certificate::issue(&secrets.root, genesis.id(), self.device(), agreement, possession, host.now_ms());
         let certificates = vec![certificate];
         let (name, secrets) = (name.to_owned(), Some(Arc::new(secrets)));
         self.set_identity(IdentityRecord { genesis, name, certificates, secrets, removed: Vec::new() }, &[])?;
@@ -81,8 +81,8 @@ impl Database {
             return Err(SpaceError::OtherWords);
         }
         self.change_identity(&[], |record| {
-            let signer = record.secrets.as_ref().map(|secrets| secrets.signer.duplicate());
-            record.secrets = signer.map(|signer| Arc::new(IdentitySecrets { signer, words: None }));
+            let root = record.secrets.as_ref().map(|secrets| secrets.root.duplicate());
+            record.secrets = root.map(|root| Arc::new(IdentitySecrets { root, words: None }));
         })
     }
 

@@ -10,7 +10,9 @@ use tidewater_engine::store::Store;
 use super::error::SpaceError;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option, put_time};
 use crate::device::DeviceKey;
-use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, possession_of};
+use crate::identity::{
+    Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, RootOrder, possession_of,
+};
 use crate::keys::{AgreementKey, SealedNote};
 use crate::ticket::Ticket;
 
@@ -84,7 +86,8 @@ impl IdentityRecord {
         self.certificates.iter().find(|certificate| certificate.device == *device)
     }
 
-    /// What proves that the device with this key is one of the identity. The recovery key vouches for itself.
+    /// What proves that the device with this key is one of the identity. For the recovery key, which no space needs a certificate
+    /// of, there is one only while it recovers.
     pub(crate) fn own_certificate(&self, key: &DeviceKey, agreement: &AgreementKey) -> Option<Certificate> {
         let device = key.device();
         if device != self.genesis.recovery_device() {
@@ -92,14 +95,24 @@ impl IdentityRecord {
         }
         let (identity, agreement) = (self.genesis.id(), agreement.public());
         let possession = possession_of(key, &identity, &agreement);
-        Some(Certificate::issue(key, identity, device, agreement, possession, 0))
+        let root = &self.secrets.as_ref()?.root;
+        Some(Certificate::issue(root, identity, device, agreement, possession, 0))
     }
 
-    /// Adds devices, within the card's limit. A device beyond it can still act where a grant names it.
+    /// The newest root key of the identity that this database knows of.
+    pub(crate) fn root(&self) -> RootOrder {
+        let held = self.secrets.iter().map(|secrets| secrets.root.order());
+        held.chain(self.certificates.iter().map(Certificate::root)).max().unwrap_or_default()
+    }
+
+    /// Adds devices, within the card's limit, and newer certificates of known ones. A device beyond it can still act where a grant names it.
     pub(crate) fn add_certificates<'a>(&mut self, news: impl IntoIterator<Item = &'a Certificate>) {
         for one in news {
-            if self.certificate(&one.device).is_none() && self.certificates.len() < IdentityCard::MAX_DEVICES {
-                self.certificates.push(*one);
+            let has_room = self.certificates.len() < IdentityCard::MAX_DEVICES;
+            match self.certificates.iter_mut().find(|known| known.device == one.device) {
+                Some(known) if known.order() < one.order() => *known = *one,
+                None if has_room => self.certificates.push(*one),
+                _ => {}
             }
         }
     }

@@ -14,7 +14,7 @@ use super::control::{Control, SpaceState};
 use super::records::IdentityRecord;
 use super::{Database, DatabaseError, OpenOptions, SpaceError};
 use crate::device::DeviceSecrets;
-use crate::identity::{IdentityId, IdentitySecrets, RecoveryWords};
+use crate::identity::{IdentityId, IdentitySecrets, RecoveryWords, RootKey};
 use crate::keys::NotePurpose;
 use crate::membership::MemberState;
 
@@ -23,8 +23,9 @@ pub(super) const HOME_LABEL: &str = "home";
 
 impl Database {
     /// A database in memory whose device is the recovery key that follows from `words`. It belongs to nobody until a session with a
-    /// member of one of the identity's spaces has brought offers, and [`Database::recover_identity`] took them. Then it links a
-    /// new device with [`Database::link_ticket`] and removes the lost ones with [`Database::remove_device`]; sessions spread it.
+    /// member of one of the identity's spaces has brought offers, and [`Database::recover_identity`] took them. Once all is there,
+    /// [`Database::renew_root`] puts a new root key in the place of the lost one; then it removes lost devices with
+    /// [`Database::remove_device`], links a new one with [`Database::link_ticket`], and gives it the root key with [`Database::hand_over`].
     ///
     /// # Errors
     /// [`DatabaseError::Open`] as [`tidewater_engine::store::Store::open`].
@@ -78,12 +79,9 @@ impl Database {
     /// Notes what a space says of a member, if its recovery key is that of this database.
     fn recognise(&self, record: &mut Option<IdentityRecord>, state: &SpaceState, member: &MemberState) {
         let Some(genesis) = member.genesis.filter(|genesis| genesis.recovery_device() == self.device()) else { return };
-        let found = record.get_or_insert_with(|| IdentityRecord {
-            genesis,
-            name: String::new(),
-            certificates: Vec::new(),
-            secrets: Some(Arc::new(IdentitySecrets { signer: self.device_key().duplicate(), words: None })),
-            removed: Vec::new(),
+        let found = record.get_or_insert_with(|| {
+            let (name, certificates, removed) = (String::new(), Vec::new(), Vec::new());
+            IdentityRecord { genesis, name, certificates, secrets: None, removed }
         });
         if found.genesis != genesis {
             return;
@@ -93,6 +91,45 @@ impl Database {
         }
         found.add_certificates(member.devices.values());
         found.remove_devices(&member.removed);
+    }
+
+    /// Puts a new root key in the place of the one that is lost, and has it certify the devices that there are. To be called once
+    /// everything that members hold is here: a device that nobody told of so far has to be linked again, since what the
+    /// old root key signs from now on counts for nothing, whoever has it.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoIdentity`] before [`Database::recover_identity`] found it, [`SpaceError::HasIdentity`] for a database that is
+    /// not recovering, [`SpaceError::Write`].
+    pub fn renew_root(&self) -> Result<(), SpaceError> {
+        let control = self.control();
+        let record = self.identity_record().ok_or(SpaceError::NoIdentity)?;
+        let identity = record.genesis.id();
+        if record.genesis.recovery_device() != self.device() {
+            return Err(SpaceError::HasIdentity { identity });
+        }
+        let root = RootKey::renewed(&*self.inner.host, self.device_key(), &identity, record.root());
+        self.change_identity(&[], |record| {
+            record.certificates.iter_mut().for_each(|one| *one = one.reissue(&root));
+            record.secrets = Some(Arc::new(IdentitySecrets { root, words: None }));
+        })?;
+        self.refresh_all(&control)
+    }
+
+    /// Gives the root key to a device of the same identity, which can certify and remove devices from then on.
+    ///
+    /// # Errors
+    /// [`SpaceError::NoIdentity`], [`SpaceError::NoRootKey`] when this database has none, [`SpaceError::HasIdentity`] when `to` is
+    /// somebody else's, [`SpaceError::Write`].
+    pub fn hand_over(&self, to: &Self) -> Result<(), SpaceError> {
+        let own = self.identity_record().ok_or(SpaceError::NoIdentity)?;
+        let theirs = to.identity_record().ok_or(SpaceError::NoIdentity)?;
+        let secrets = own.secrets.as_ref().ok_or(SpaceError::NoRootKey)?;
+        if theirs.genesis != own.genesis {
+            return Err(SpaceError::HasIdentity { identity: theirs.genesis.id() });
+        }
+        let _control = to.control();
+        let root = secrets.root.duplicate();
+        to.change_identity(&[], |record| record.secrets = Some(Arc::new(IdentitySecrets { root, words: None })))
     }
 
     /// Draws the conclusions from every control plane.

@@ -234,7 +234,7 @@ impl Database {
             return Err(SPENT);
         }
         let now_ms = self.inner.host.now_ms();
-        let certificate = Certificate::issue(&secrets.signer, id, *device, *agreement, *possession, now_ms);
+        let certificate = Certificate::issue(&secrets.root, id, *device, *agreement, *possession, now_ms);
         Ok(self.add_certificates(&[certificate], &[used])?)
     }
 

@@ -2,12 +2,12 @@
 
 use tidewater_engine::id::DeviceId;
 
-use super::{IdentityGenesis, IdentityId};
+use super::{IdentityGenesis, IdentityId, RootKey, RootOrder, RootSignature};
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_time};
 use crate::device::{DeviceKey, verify};
 
-/// Says that `device` acts for `identity`. Signed by the identity's root key, or its recovery key, and by the device itself, so
-/// neither can claim the other.
+/// Says that `device` acts for `identity`. Signed by a root key of the identity and by the device itself, so neither can
+/// claim the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Certificate {
     /// Whose device it is.
@@ -16,38 +16,55 @@ pub struct Certificate {
     pub device: DeviceId,
     /// The X25519 key under which the device receives secrets.
     pub agreement: [u8; 32],
-    /// When it was issued, in milliseconds since 1970 UTC. Of two certificates of a device the later one counts.
+    /// When it was issued, in milliseconds since 1970 UTC. Of two certificates of a device by one root key the later one counts.
     pub issued_ms: i64,
     possession: [u8; 64],
-    signature: [u8; 64],
+    signature: RootSignature,
 }
 
 impl Certificate {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
-    /// Certifies a device. `signer` is the identity's root key or its recovery key, `possession` is the device's signature made by [`possession_of`].
+    /// Certifies a device. `possession` is the device's signature made by [`possession_of`].
     pub(crate) fn issue(
-        signer: &DeviceKey,
+        root: &RootKey,
         identity: IdentityId,
         device: DeviceId,
         agreement: [u8; 32],
         possession: [u8; 64],
         issued_ms: i64,
     ) -> Self {
-        let mut certificate = Self { identity, device, agreement, issued_ms, possession, signature: [0; 64] };
-        certificate.signature = signer.sign(&certificate.message());
+        let signature = root.sign(&[]);
+        let mut certificate = Self { identity, device, agreement, issued_ms, possession, signature };
+        certificate.signature = root.sign(&certificate.message());
         certificate
+    }
+
+    /// The same said by another root key of the identity.
+    pub(crate) fn reissue(&self, root: &RootKey) -> Self {
+        Self::issue(root, self.identity, self.device, self.agreement, self.possession, self.issued_ms)
+    }
+
+    /// Which root key signed it.
+    pub(crate) fn root(&self) -> RootOrder {
+        self.signature.order()
+    }
+
+    /// Orders the certificates of one device: the greatest counts. With one root key and one time, the greater bytes: any rule
+    /// would do that every replica shares.
+    pub(crate) fn order(&self) -> (RootOrder, i64, [u8; 32]) {
+        (self.root(), self.issued_ms, self.agreement)
     }
 
     /// Whether both signatures hold and the identity is that of `genesis`.
     pub(crate) fn verify(&self, genesis: &IdentityGenesis) -> bool {
         self.identity == genesis.id()
             && verify_possession(&self.identity, &self.device, &self.agreement, &self.possession)
-            && genesis.has_signed(&self.message(), &self.signature)
+            && self.signature.verify(genesis, &self.message())
     }
 
     fn message(&self) -> Vec<u8> {
-        let mut message = b"tidewater 2026 device certificate v1\0".to_vec();
+        let mut message = b"tidewater 2026 device certificate v2\0".to_vec();
         self.encode_claims(&mut message);
         message
     }
@@ -83,7 +100,7 @@ fn possession_message(identity: &IdentityId, device: &DeviceId, agreement: &[u8;
 impl Codec for Certificate {
     fn encode(&self, out: &mut Vec<u8>) {
         self.encode_claims(out);
-        out.extend_from_slice(&self.signature);
+        self.signature.encode(out);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
@@ -96,7 +113,7 @@ impl Codec for Certificate {
             agreement: reader.array()?,
             issued_ms: reader.time()?,
             possession: reader.array()?,
-            signature: reader.array()?,
+            signature: RootSignature::decode(reader)?,
         })
     }
 }
@@ -115,14 +132,8 @@ mod tests {
         let device = DeviceKey::generate(&*host);
         let agreement = AgreementKey::generate(&*host).public();
         let possession = possession_of(&device, &genesis.id(), &agreement);
-        let certificate = Certificate::issue(
-            &secrets.signer,
-            genesis.id(),
-            device.device(),
-            agreement,
-            possession,
-            1_800_000_000_000,
-        );
+        let certificate =
+            Certificate::issue(&secrets.root, genesis.id(), device.device(), agreement, possession, 1_800_000_000_000);
         assert!(certificate.verify(&genesis));
         let bytes = certificate.to_bytes();
         for bit in (0..bytes.len() * 8).step_by(3) {
@@ -141,7 +152,7 @@ mod tests {
         let agreement = AgreementKey::generate(&*host).public();
         let possession = possession_of(&device, &victim_genesis.id(), &agreement);
         let certificate =
-            Certificate::issue(&thief.signer, thief_genesis.id(), device.device(), agreement, possession, 0);
+            Certificate::issue(&thief.root, thief_genesis.id(), device.device(), agreement, possession, 0);
         assert!(!certificate.verify(&thief_genesis));
     }
 }

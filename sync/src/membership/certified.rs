@@ -1,7 +1,8 @@
 //! Which devices belong to which identity, and from where on they don't any more.
 //!
-//! A certificate needs no authority in the space: the identity's root key, or its recovery key, vouches for it wherever it stands.
-//! So it is with the removal of a device.
+//! A certificate needs no authority in the space: a root key of the identity vouches for it wherever it stands. So it is with the
+//! removal of a device. What a root key says whose place another one has taken counts only where it was known by then: a
+//! thief of the old key says it too late.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +10,11 @@ use tidewater_engine::id::{DeviceId, WriterId};
 use tidewater_engine::log::Plane;
 
 use super::past::{History, Origin};
-use crate::identity::{Certificate, IdentityGenesis, IdentityId};
+use crate::codec::Codec;
+use crate::identity::{Certificate, IdentityGenesis, IdentityId, RootOrder};
 use crate::space::{ControlOperation, Removal, SpaceGenesis};
 
-/// Every genuine certificate and every genuine removal in the control plane.
+/// Every certificate and every removal in the control plane that counts.
 #[derive(Default)]
 pub(super) struct Certified {
     by_device: BTreeMap<DeviceId, Vec<(IdentityId, Origin)>>,
@@ -21,54 +23,96 @@ pub(super) struct Certified {
     geneses: BTreeMap<IdentityId, IdentityGenesis>,
     /// The numbers of the commits that remove a device.
     removals: BTreeMap<(IdentityId, DeviceId), Vec<usize>>,
+    /// The newest root key of each identity that signed anything.
+    roots: BTreeMap<IdentityId, RootOrder>,
+}
+
+/// What was genuinely signed by a root key of an identity, and where it stands.
+struct Signed<T> {
+    identity: IdentityId,
+    what: T,
+    root: RootOrder,
+    origin: Origin,
 }
 
 impl Certified {
     pub(super) fn collect(genesis: &SpaceGenesis, history: &History<'_>) -> Self {
         let mut certified = Self::default();
+        let mut certificates: Vec<Signed<Certificate>> = Vec::new();
+        let mut removals: Vec<Signed<DeviceId>> = Vec::new();
+        // A certificate that was met before, as in every repeated grant, is not verified again.
+        let mut known = BTreeSet::new();
+        let mut add = |certified: &mut Self, genesis: &IdentityGenesis, listed: &[Certificate], origin| {
+            let identity = genesis.id();
+            certified.meet(identity, genesis, origin);
+            for one in listed {
+                let bytes = one.to_bytes();
+                if known.contains(&(identity, bytes.clone())) || one.verify(genesis) {
+                    known.insert((identity, bytes));
+                    certificates.push(Signed { identity, what: *one, root: one.root(), origin });
+                }
+            }
+        };
         for owner in &genesis.owners {
-            certified.add(&owner.genesis, &owner.certificates, Origin::Genesis);
+            add(&mut certified, &owner.genesis, &owner.certificates, Origin::Genesis);
         }
         let mut space = None;
         for (number, operation) in history.operations() {
+            let origin = Origin::Commit(number);
             match operation {
-                ControlOperation::Grant(grant) => {
-                    certified.add(&grant.genesis, &grant.certificates, Origin::Commit(number));
-                }
+                ControlOperation::Grant(grant) => add(&mut certified, &grant.genesis, &grant.certificates, origin),
                 ControlOperation::AddDevice { genesis, certificate, .. } => {
-                    certified.add(genesis, std::slice::from_ref(certificate), Origin::Commit(number));
+                    add(&mut certified, genesis, std::slice::from_ref(certificate), origin);
                 }
                 ControlOperation::RemoveDevice(removal) => {
                     let space = *space.get_or_insert_with(|| genesis.space());
                     if removal.verify(&space) {
-                        let removed = (removal.genesis.id(), removal.device);
-                        certified.removals.entry(removed).or_default().push(number);
+                        let (identity, root) = (removal.genesis.id(), removal.root());
+                        removals.push(Signed { identity, what: removal.device, root, origin });
                     }
                 }
                 _ => {}
             }
         }
+        let mut roots: BTreeMap<IdentityId, BTreeSet<(RootOrder, Origin)>> = BTreeMap::new();
+        let signed = certificates.iter().map(|one| (one.identity, one.root, one.origin));
+        for (identity, root, origin) in signed.chain(removals.iter().map(|one| (one.identity, one.root, one.origin))) {
+            roots.entry(identity).or_default().insert((root, origin));
+            let newest = certified.roots.entry(identity).or_default();
+            *newest = root.max(*newest);
+        }
+        // What an older root key signed counts where it was known to whoever first showed a newer one.
+        let counts = |identity: &IdentityId, root: RootOrder, origin: Origin| {
+            let newer = roots.get(identity).into_iter().flatten().filter(|(other, _)| *other > root);
+            newer.into_iter().all(|(_, shown)| match shown {
+                Origin::Genesis => false,
+                Origin::Commit(shown) => origin != Origin::Commit(*shown) && history.precedes(origin, *shown),
+            })
+        };
+        for one in certificates.iter().filter(|one| counts(&one.identity, one.root, one.origin)) {
+            certified.certify(one.identity, &one.what, one.origin);
+        }
+        for one in removals.iter().filter(|one| counts(&one.identity, one.root, one.origin)) {
+            if let Origin::Commit(number) = one.origin {
+                certified.removals.entry((one.identity, one.what)).or_default().push(number);
+            }
+        }
         certified
     }
 
-    fn add(&mut self, genesis: &IdentityGenesis, certificates: &[Certificate], origin: Origin) {
-        let identity = genesis.id();
+    /// Notes an identity whose recovery key agreed to be that.
+    fn meet(&mut self, identity: IdentityId, genesis: &IdentityGenesis, origin: Origin) {
         if self.geneses.contains_key(&identity) || genesis.verify() {
             self.geneses.insert(identity, *genesis);
             self.by_device.entry(genesis.recovery_device()).or_default().push((identity, origin));
         }
-        for certificate in certificates {
-            let known = self.latest.get(&identity).and_then(|devices| devices.get(&certificate.device));
-            // A certificate that was met before, as in every repeated grant, is not verified again.
-            if known != Some(certificate) && !certificate.verify(genesis) {
-                continue;
-            }
-            self.by_device.entry(certificate.device).or_default().push((identity, origin));
-            // Of two with one time, the greater bytes count: any rule would do that every replica shares.
-            let rank = |one: &Certificate| (one.issued_ms, one.agreement);
-            if known.is_none_or(|known| rank(known) < rank(certificate)) {
-                self.latest.entry(identity).or_default().insert(certificate.device, *certificate);
-            }
+    }
+
+    fn certify(&mut self, identity: IdentityId, certificate: &Certificate, origin: Origin) {
+        self.by_device.entry(certificate.device).or_default().push((identity, origin));
+        let latest = self.latest.entry(identity).or_default().entry(certificate.device).or_insert(*certificate);
+        if latest.order() < certificate.order() {
+            *latest = *certificate;
         }
     }
 
@@ -97,6 +141,11 @@ impl Certified {
 
     pub(super) fn removed_by(&self, identity: &IdentityId) -> BTreeSet<DeviceId> {
         self.removals.keys().filter(|(by, _)| by == identity).map(|(_, device)| *device).collect()
+    }
+
+    /// The newest of its root keys that signed anything here.
+    pub(super) fn root_of(&self, identity: &IdentityId) -> RootOrder {
+        self.roots.get(identity).copied().unwrap_or_default()
     }
 
     /// Its genesis, if its recovery key agreed to it.

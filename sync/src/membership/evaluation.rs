@@ -249,7 +249,8 @@ impl Evaluation<'_> {
 
     fn member_state(&self, identity: &IdentityId, rank: Option<Rank>, name: Option<SealedNote>) -> MemberState {
         let (devices, removed) = (self.certified.of(identity), self.certified.removed_by(identity));
-        MemberState { rank, name, devices, removed, genesis: self.certified.genesis_of(identity) }
+        let (root, genesis) = (self.certified.root_of(identity), self.certified.genesis_of(identity));
+        MemberState { rank, name, devices, removed, root, genesis }
     }
 
     /// What the data logs of a device are worth.

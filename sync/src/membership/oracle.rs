@@ -9,16 +9,25 @@ use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::ControlCommit;
 
-use crate::identity::{Certificate, IdentityGenesis, IdentityId};
+use crate::identity::{Certificate, IdentityGenesis, IdentityId, RootOrder};
 use crate::space::{ControlOperation, Removal, SpaceGenesis};
 
 pub(super) struct Oracle<'a> {
     genesis: &'a SpaceGenesis,
     commits: Vec<(ControlCommit, ControlOperation)>,
     /// The genuine certificates of the genesis, and those of each commit.
-    founders: Vec<(DeviceId, IdentityId)>,
-    certified: Vec<Vec<(DeviceId, IdentityId)>>,
+    founders: Vec<Said>,
+    certified: Vec<Vec<Said>>,
+    /// Whether a commit is a removal that some root key of the identity signed.
+    genuine_removal: Vec<bool>,
     decided: RefCell<BTreeMap<(usize, Rank), bool>>,
+}
+
+/// An identity says that a device is its own. Without a root key it is the recovery key, which needs none.
+struct Said {
+    device: DeviceId,
+    identity: IdentityId,
+    root: Option<RootOrder>,
 }
 
 const RANKS: [Rank; 5] = [Rank::Owner, Rank::Admin, Rank::Writer, Rank::Reader, Rank::Relay];
@@ -34,7 +43,10 @@ impl<'a> Oracle<'a> {
             _ => Vec::new(),
         });
         let certified = certified.collect();
-        Self { genesis, commits, founders, certified, decided: RefCell::default() }
+        let space = genesis.space();
+        let genuine = |operation: &ControlOperation| matches!(operation, ControlOperation::RemoveDevice(removal) if removal.verify(&space));
+        let genuine_removal = commits.iter().map(|(_, operation)| genuine(operation)).collect();
+        Self { genesis, commits, founders, certified, genuine_removal, decided: RefCell::default() }
     }
 
     fn all(&self) -> std::ops::Range<usize> {
@@ -53,8 +65,28 @@ impl<'a> Oracle<'a> {
     /// The identities `device` belongs to by what stands in the past of `at`, or anywhere.
     fn identities(&self, device: &DeviceId, at: Option<usize>) -> BTreeSet<IdentityId> {
         let later = self.all().filter(|said| at.is_none_or(|at| self.before(*said, at)));
-        let said = self.founders.iter().chain(later.flat_map(|said| &self.certified[said]));
-        said.filter(|(certified, _)| certified == device).map(|(_, identity)| *identity).collect()
+        let later = later.flat_map(|number| self.certified[number].iter().map(move |said| (said, Some(number))));
+        let said = self.founders.iter().map(|said| (said, None)).chain(later);
+        said.filter(|(said, number)| said.device == *device && self.stands(&said.identity, said.root, *number))
+            .map(|(said, _)| said.identity)
+            .collect()
+    }
+
+    /// Whether what a root key signed at a commit, or in the genesis, precedes everything that a newer one of the identity signed.
+    fn stands(&self, identity: &IdentityId, root: Option<RootOrder>, at: Option<usize>) -> bool {
+        let Some(root) = root else { return true };
+        let newer = |said: &Said| said.identity == *identity && said.root > Some(root);
+        !self.founders.iter().any(newer)
+            && self.all().all(|number| {
+                let removes = match &self.commits[number].1 {
+                    ControlOperation::RemoveDevice(removal) if self.genuine_removal[number] => {
+                        removal.genesis.id() == *identity && removal.root() > root
+                    }
+                    _ => false,
+                };
+                let shows = self.certified[number].iter().any(newer) || removes;
+                !shows || at.is_none_or(|at| self.before(at, number))
+            })
     }
 
     /// Whether the author of a commit acted with `rank` or more.
@@ -75,13 +107,18 @@ impl<'a> Oracle<'a> {
 
     /// The genuine removals of a device by an identity.
     fn removals(&self, identity: &IdentityId, device: &DeviceId) -> Vec<&Removal> {
-        let said = self.commits.iter().filter_map(|(_, operation)| match operation {
+        let said = self.all().filter(|number| self.is_removal(*number));
+        let said = said.filter_map(|number| match &self.commits[number].1 {
             ControlOperation::RemoveDevice(removal) => Some(removal),
             _ => None,
         });
-        said.filter(|removal| removal.genesis.id() == *identity && removal.device == *device)
-            .filter(|removal| removal.verify(&self.genesis.space()))
-            .collect()
+        said.filter(|removal| removal.genesis.id() == *identity && removal.device == *device).collect()
+    }
+
+    /// Whether a commit is a genuine removal by a root key that could still say it.
+    fn is_removal(&self, number: usize) -> bool {
+        let ControlOperation::RemoveDevice(removal) = &self.commits[number].1 else { return false };
+        self.genuine_removal[number] && self.stands(&removal.genesis.id(), Some(removal.root()), Some(number))
     }
 
     /// Whether the author of a commit was no device of `identity` any more.
@@ -193,8 +230,8 @@ impl<'a> Oracle<'a> {
     /// The dots of the commits that count.
     pub(super) fn effective(&self) -> BTreeSet<(tidewater_engine::id::WriterId, u64)> {
         let counts = |number: &usize| {
-            if let ControlOperation::RemoveDevice(removal) = &self.commits[*number].1 {
-                return removal.verify(&self.genesis.space());
+            if let ControlOperation::RemoveDevice(_) = &self.commits[*number].1 {
+                return self.is_removal(*number);
             }
             let Some(rank) = self.highest(*number) else { return false };
             match &self.commits[*number].1 {
@@ -215,8 +252,10 @@ impl<'a> Oracle<'a> {
     }
 }
 
-fn genuine(genesis: &IdentityGenesis, certificates: &[Certificate]) -> Vec<(DeviceId, IdentityId)> {
+fn genuine(genesis: &IdentityGenesis, certificates: &[Certificate]) -> Vec<Said> {
+    let identity = genesis.id();
     let genuine = certificates.iter().filter(|certificate| certificate.verify(genesis));
-    let devices = genuine.map(|certificate| certificate.device);
-    devices.chain(genesis.verify().then(|| genesis.recovery_device())).map(|device| (device, genesis.id())).collect()
+    let devices = genuine.map(|one| Said { device: one.device, identity, root: Some(one.root()) });
+    let recovery = Said { device: genesis.recovery_device(), identity, root: None };
+    devices.chain(genesis.verify().then_some(recovery)).collect()
 }

@@ -165,7 +165,15 @@ impl World {
             6 => return self.reincarnate(device),
             7..11 => self
                 .grant(other, [Rank::Relay, Rank::Reader, Rank::Writer, Rank::Admin, Rank::Admin][self.host.below(5)]),
-            11 => self.add_device(person, self.people[person].devices[1].2),
+            11 => {
+                // Now and then by a new root key; what the old ones signed goes on being said.
+                if self.host.below(4) == 0 {
+                    self.people[person].renew_root();
+                }
+                let (key, agreement, certificate) = &self.people[person].devices[1];
+                let renewed = self.people[person].certify(key, agreement.public(), certificate.issued_ms);
+                self.add_device(person, if self.host.below(2) == 0 { renewed } else { *certificate })
+            }
             12 => {
                 let recipients = [self.device(other, 0)];
                 let (number, id) = (self.host.below(3) as u64 + 1, self.host.below(200) as u8);

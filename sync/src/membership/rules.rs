@@ -12,7 +12,7 @@ use crate::device::DeviceKey;
 use crate::identity::Certificate;
 use crate::keys::{AgreementKey, Wrapped, epoch_context};
 use crate::simulation::SimulatedHost;
-use crate::space::{ControlOperation, EpochWrap, OlderEpoch};
+use crate::space::{ControlOperation, EpochWrap, OlderEpoch, Removal};
 
 const OWNER: usize = 0;
 const ADA: usize = 1;
@@ -455,13 +455,12 @@ fn the_recovery_key_is_a_device_wherever_its_identity_is() {
     let eve = world.people[EVE].genesis;
     let readers = world.evaluate().readers();
     assert_eq!(readers.get(&eve.recovery_device()), Some(&eve.recovery_agreement));
-    // It may certify a device after all others are gone.
-    let new = world.people[EVE].devices[1].0.device();
+    // It puts a new root key in the place of the one that is lost with all devices, and that one certifies another.
+    world.people[EVE].renew_root();
+    let new = world.device(EVE, 1);
     let certificate = {
-        let (key, agreement, _) = &world.people[EVE].devices[1];
-        let possession = crate::identity::possession_of(key, &eve.id(), &agreement.public());
-        let signer = world.people[EVE].words().signing();
-        Certificate::issue(&signer, eve.id(), new, agreement.public(), possession, 0)
+        let (key, agreement, certificate) = &world.people[EVE].devices[1];
+        world.people[EVE].certify(key, agreement.public(), certificate.issued_ms)
     };
     world.hear(eve.recovery_device(), owner);
     world.say(eve.recovery_device(), &world.add_device(EVE, certificate));
@@ -493,4 +492,63 @@ fn attack_recovery_key_that_did_not_agree_is_no_device() {
     let membership = world.evaluate();
     assert_eq!(membership.rank(&ben), Some(Rank::Writer), "the claim cuts nobody's log");
     assert!(membership.devices[&ben].cuts.is_empty() && !membership.devices[&ben].closed);
+}
+
+#[test]
+fn attack_root_thief_adds_and_removes_no_device_once_there_is_a_new_root() {
+    let mut world = peaceful();
+    let (owner, thief, laptop) = (world.device(OWNER, 0), world.device(EVE, 0), world.device(EVE, 1));
+    let eve = world.people[EVE].genesis;
+    // The thief has the device and the root key that is on it; the words bring a new root key and a new device.
+    let stolen = world.people[EVE].renew_root();
+    let (laptops, thiefs) = {
+        let ((key, agreement, certificate), thief) = (&world.people[EVE].devices[1], &world.people[BEN].devices[1]);
+        let possession = crate::identity::possession_of(&thief.0, &eve.id(), &thief.1.public());
+        let issued_ms = certificate.issued_ms + 9;
+        let thiefs = Certificate::issue(&stolen, eve.id(), thief.0.device(), thief.1.public(), possession, issued_ms);
+        (world.people[EVE].certify(key, agreement.public(), certificate.issued_ms), thiefs)
+    };
+    let brought = thiefs.device;
+    world.hear(eve.recovery_device(), owner);
+    world.say(eve.recovery_device(), &world.add_device(EVE, laptops));
+    world.hear(laptop, eve.recovery_device());
+    world.say(laptop, &world.remove(laptop, EVE, thief, 10));
+    // Beside it, and in full knowledge of it, the thief certifies a device of its own and removes the new one.
+    let removal = |world: &World| {
+        let space = world.genesis.space();
+        let removal = Removal::sign(&stolen, eve, &space, laptop, vec![], world.start(2, 11, &[thief]));
+        ControlOperation::RemoveDevice(removal)
+    };
+    for knows in [false, true] {
+        if knows {
+            world.hear(thief, laptop);
+        }
+        world.say(thief, &world.add_device(EVE, thiefs));
+        world.say(thief, &removal(&world));
+        let membership = world.evaluate();
+        assert_eq!(membership.rank(&laptop), Some(Rank::Writer), "{knows}");
+        assert_eq!((membership.rank(&thief), membership.rank(&brought)), (None, None), "{knows}");
+        assert_eq!(membership.write_epoch(), Some(EpochId([10; 32])), "{knows}");
+    }
+    // What the old root key said that was known by then stands.
+    assert_eq!(world.evaluate().identities[&eve.id()].devices.keys().collect::<Vec<_>>(), [&laptop]);
+}
+
+#[test]
+fn what_an_old_root_key_said_before_a_new_one_was_shown_stands() {
+    let mut world = peaceful();
+    let (owner, phone, laptop) = (world.device(OWNER, 0), world.device(EVE, 0), world.device(EVE, 1));
+    let laptops = world.people[EVE].devices[1].2;
+    world.say(phone, &world.add_device(EVE, laptops));
+    world.hear(owner, phone);
+    world.people[EVE].renew_root();
+    let phones = {
+        let (key, agreement, certificate) = &world.people[EVE].devices[0];
+        world.people[EVE].certify(key, agreement.public(), certificate.issued_ms)
+    };
+    world.say(phone, &world.add_device(EVE, phones));
+    let membership = world.evaluate();
+    assert_eq!(membership.rank(&laptop), Some(Rank::Writer), "the new root key was shown in knowledge of it");
+    assert_eq!(membership.rank(&phone), Some(Rank::Writer));
+    assert_eq!(membership.identities[&world.people[EVE].id()].devices[&phone], phones);
 }

@@ -90,9 +90,10 @@ impl Channel {
         if certificate.device != *remote || !genuine() {
             return Err(SessionError::Unproven { why: "the identity didn't certify the device" });
         }
-        // A device that was removed keeps its certificate.
+        // A device that was removed keeps its certificate, and who stole a root key makes more of them.
         let own = database.identity_record().filter(|own| own.genesis == *genesis);
-        Ok(Some(*genesis).filter(|_| own.is_none_or(|own| !own.removed.contains(remote))))
+        let stands = own.is_none_or(|own| !own.removed.contains(remote) && certificate.root() >= own.root());
+        Ok(Some(*genesis).filter(|_| stands))
     }
 
     fn proof_message(&self, role: Role, proof: &Proof) -> Vec<u8> {

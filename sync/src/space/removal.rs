@@ -4,10 +4,9 @@ use tidewater_engine::id::{DeviceId, EpochId, SpaceId};
 
 use super::operation::{ControlOperation, CutRecord, EpochStart};
 use crate::codec::{Codec, Decoded, Reader, put_list};
-use crate::device::DeviceKey;
-use crate::identity::IdentityGenesis;
+use crate::identity::{IdentityGenesis, RootKey, RootOrder, RootSignature};
 
-/// Removes a device of an identity from one space. Signed by the identity's root key or its recovery key, which is all the
+/// Removes a device of an identity from one space. Signed by a root key of the identity, which is all the
 /// authority it needs: a stolen device, even an owner's, is removed by its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Removal {
@@ -15,27 +14,32 @@ pub(crate) struct Removal {
     pub(crate) device: DeviceId,
     pub(crate) cuts: Vec<CutRecord>,
     pub(crate) rotation: EpochStart,
-    signature: [u8; 64],
+    signature: RootSignature,
 }
 
 impl Removal {
-    /// Says that `device` belongs to the identity no more, from the `cuts` of its logs on. `key` is the identity's root or recovery key.
+    /// Says that `device` belongs to the identity no more, from the `cuts` of its logs on.
     pub(crate) fn sign(
-        key: &DeviceKey,
+        root: &RootKey,
         genesis: IdentityGenesis,
         space: &SpaceId,
         device: DeviceId,
         cuts: Vec<CutRecord>,
         rotation: EpochStart,
     ) -> Self {
-        let signature = key.sign(&removal_message(space, &device, &cuts, &rotation.id));
+        let signature = root.sign(&removal_message(space, &device, &cuts, &rotation.id));
         Self { genesis, device, cuts, rotation, signature }
+    }
+
+    /// Which root key signed it.
+    pub(crate) fn root(&self) -> RootOrder {
+        self.signature.order()
     }
 
     /// Whether the identity says it of this space. The recovery key itself can't be removed.
     pub(crate) fn verify(&self, space: &SpaceId) -> bool {
         let message = removal_message(space, &self.device, &self.cuts, &self.rotation.id);
-        self.device != self.genesis.recovery_device() && self.genesis.has_signed(&message, &self.signature)
+        self.device != self.genesis.recovery_device() && self.signature.verify(&self.genesis, &message)
     }
 }
 
@@ -55,7 +59,7 @@ impl Codec for Removal {
         self.device.encode(out);
         put_list(out, &self.cuts);
         self.rotation.encode(out);
-        out.extend_from_slice(&self.signature);
+        self.signature.encode(out);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
@@ -64,7 +68,7 @@ impl Codec for Removal {
             device: DeviceId::decode(reader)?,
             cuts: reader.list(ControlOperation::MAX_CUTS)?,
             rotation: EpochStart::decode(reader)?,
-            signature: reader.array()?,
+            signature: RootSignature::decode(reader)?,
         })
     }
 }

@@ -74,7 +74,7 @@ fn an_interrupted_removal_goes_on_when_the_database_is_opened() {
     let identity = database.identity_record().unwrap();
     let (key, agreement, _) = &phone.devices[0];
     let possession = crate::identity::possession_of(key, &identity.genesis.id(), &agreement.public());
-    let signer = &identity.secrets.as_ref().unwrap().signer;
+    let signer = &identity.secrets.as_ref().unwrap().root;
     let certificate = crate::identity::Certificate::issue(
         signer,
         identity.genesis.id(),
@@ -152,9 +152,12 @@ fn attack_all_devices_lost_24_words_and_a_relay_bring_everything_back() {
     assert_eq!(recovering.recover_identity().unwrap(), identity);
     pair.drive();
     assert_eq!(recovering.recover_identity().unwrap(), identity, "now with what was sealed");
+    assert!(matches!(recovering.link_ticket(vec![], 1000), Err(SpaceError::NoRootKey)));
+    recovering.renew_root().unwrap();
     let laptop = Replica::blank(21);
     link(&laptop, &recovering);
     recovering.remove_device(&lost).unwrap();
+    recovering.hand_over(&laptop).unwrap();
     pair.drive();
     drop((pair, recovering));
 
@@ -176,6 +179,47 @@ fn attack_all_devices_lost_24_words_and_a_relay_bring_everything_back() {
     };
     assert_eq!(devices(&ben), [laptop.device()], "the lost device is gone");
     assert!(matches!(laptop.recovery_words(), Err(SpaceError::NoWords)));
+    // The new root key certifies further devices.
+    let tablet = Replica::blank(22);
+    link(&tablet, &laptop);
+    assert_eq!(tablet.read(home, "note").as_deref(), Some("mine"));
+    assert_eq!(tablet.card().unwrap().certificates.len(), 2);
+}
+
+#[test]
+fn devices_that_are_not_lost_go_on_after_a_recovery() {
+    let ((laptop, phone), words) = {
+        let pair = linked(1);
+        let words = pair.0.recovery_words().unwrap();
+        (pair, words)
+    };
+    let home = laptop.home_space();
+    let recovering = Replica::recovering(20, &words);
+    let mut pair = Pair::new(&recovering, &phone);
+    pair.drive();
+    assert!(recovering.recover_identity().unwrap().is_some());
+    pair.drive();
+    recovering.recover_identity().unwrap();
+    recovering.renew_root().unwrap();
+    let new = Replica::blank(21);
+    link(&new, &recovering);
+    recovering.hand_over(&new).unwrap();
+    pair.drive();
+    drop((pair, recovering));
+    Pair::new(&phone, &new).drive();
+    phone.write(home, "note", "from the phone");
+    Pair::new(&phone, &new).drive();
+    Pair::new(&laptop, &new).drive();
+    assert_eq!(laptop.read(home, "note").as_deref(), Some("from the phone"));
+    assert_eq!(laptop.members(&home).unwrap()[0].devices.len(), 3);
+    for replica in [&laptop, &phone, &new] {
+        assert_eq!(replica.card().unwrap().certificates, new.card().unwrap().certificates, "all by the new root key");
+    }
+    // The old root key signs nothing that counts any more.
+    let late = Replica::blank(30);
+    link(&late, &laptop);
+    Pair::new(&new, &laptop).drive();
+    assert_eq!(new.members(&home).unwrap()[0].devices.len(), 3);
 }
 
 #[test]
@@ -185,5 +229,9 @@ fn a_database_that_recovers_finds_nobody_where_nobody_knows_the_identity() {
     Pair::new(&recovering, &eve).drive();
     assert_eq!(recovering.recover_identity().unwrap(), None);
     assert_eq!(recovering.identity(), None);
+    assert!(matches!(recovering.renew_root(), Err(SpaceError::NoIdentity)));
     assert!(matches!(eve.recover_identity(), Err(SpaceError::HasIdentity { .. })));
+    assert!(matches!(eve.renew_root(), Err(SpaceError::HasIdentity { .. })));
+    let own = Replica::person(3, "Ben");
+    assert!(matches!(eve.hand_over(&own), Err(SpaceError::HasIdentity { .. })));
 }

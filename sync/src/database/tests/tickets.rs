@@ -99,7 +99,7 @@ fn a_welcome_begins_with_home_and_has_so_many_spaces() {
 fn a_welcome_has_so_many_bytes() {
     let (ada, blank) = (Replica::person(1, "Ada"), Replica::blank(2));
     let record = ada.identity_record().unwrap();
-    let root = &record.secrets.as_ref().unwrap().signer;
+    let root = &record.secrets.as_ref().unwrap().root;
     let others: Vec<Certificate> = (0..30)
         .map(|seed| {
             let (key, agreement, _) = &Person::new(100 + seed, "device").devices[0];
