@@ -243,7 +243,7 @@ impl Session {
         let Message::Hello(theirs) = message else { return Err(unexpected("instead of a hello")) };
         hello::check_hello(&theirs)?;
         let channel = Channel::new(&self.config, self.database.device(), &self.hello, &theirs);
-        self.send(&Message::Proof(channel.prove(&self.database)));
+        self.send(&Message::Proof(Box::new(channel.prove(&self.database))));
         self.channel = Some(channel);
         self.phase = Phase::Proof;
         Ok(())

@@ -19,7 +19,7 @@ const VERDICT_BITS: u32 = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     Hello(Hello),
-    Proof(Proof),
+    Proof(Box<Proof>),
     Join {
         offer: [u8; 16],
         proof: [u8; 32],
@@ -201,7 +201,7 @@ impl Codec for Message {
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
         Ok(match reader.byte()? {
             0 => Self::Hello(Hello::decode(reader)?),
-            1 => Self::Proof(Proof { signature: reader.array()?, identity: reader.option()? }),
+            1 => Self::Proof(Box::new(Proof { signature: reader.array()?, identity: reader.option()? })),
             2 => Self::Join { offer: reader.array()?, proof: reader.array()?, enrolment: Enrolment::decode(reader)? },
             3 => Self::Welcome(Welcome::decode(reader)?),
             4 => Self::Refuse(TicketRefusal::decode(reader)?),
