@@ -30,6 +30,18 @@ impl Database {
         })
     }
 
+    /// Whether the identity has removed the device since, or has another root key now, by what this database knows of it.
+    pub(crate) fn has_disowned(&self, identity: &IdentityId, certificate: &Certificate) -> bool {
+        let own = self.identity_record().filter(|own| own.genesis.id() == *identity);
+        let by_own =
+            own.is_some_and(|own| own.removed.contains(&certificate.device) || certificate.root() < own.root());
+        by_own
+            || lock(&self.inner.spaces)
+                .values()
+                .filter_map(|state| state.membership.identities.get(identity))
+                .any(|member| member.removed.contains(&certificate.device) || certificate.root() < member.root)
+    }
+
     /// Makes an identity for a database that has none. `name` has 1 to 200 bytes.
     ///
     /// # Errors

@@ -70,8 +70,8 @@ impl Channel {
         proof
     }
 
-    /// Checks the other side's proof; gives the genesis of its identity. `None` for a device of nobody, and for one that this
-    /// database's identity has removed.
+    /// Checks the other side's proof; gives the genesis of its identity. `None` for a device of nobody, and for one that the
+    /// identity has removed, or whose root key it has replaced, as far as this database knows.
     pub(super) fn check(
         &self,
         remote: &DeviceId,
@@ -91,9 +91,7 @@ impl Channel {
             return Err(SessionError::Unproven { why: "the identity didn't certify the device" });
         }
         // A device that was removed keeps its certificate, and who stole a root key makes more of them.
-        let own = database.identity_record().filter(|own| own.genesis == *genesis);
-        let stands = own.is_none_or(|own| !own.removed.contains(remote) && certificate.root() >= own.root());
-        Ok(Some(*genesis).filter(|_| stands))
+        Ok(Some(*genesis).filter(|_| !database.has_disowned(&genesis.id(), certificate)))
     }
 
     fn proof_message(&self, role: Role, proof: &Proof) -> Vec<u8> {

@@ -235,3 +235,35 @@ fn a_database_that_recovers_finds_nobody_where_nobody_knows_the_identity() {
     let own = Replica::person(3, "Ben");
     assert!(matches!(eve.hand_over(&own), Err(SpaceError::HasIdentity { .. })));
 }
+
+#[test]
+fn attack_root_thief_speaks_for_nobody_where_the_new_root_key_is_known() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
+    let home = ben.home_space();
+    ben.grant(&home, &ada.card().unwrap(), Rank::Writer).unwrap();
+    let identity = |pair: &Pair| {
+        pair.acceptor.events.iter().find_map(|event| match event {
+            SessionEvent::Ready { identity } => Some(*identity),
+            _ => None,
+        })
+    };
+    let mut pair = Pair::new(&ada, &ben);
+    pair.drive();
+    assert_eq!(identity(&pair), Some(ada.identity()));
+    let recovering = Replica::recovering(20, &ada.recovery_words().unwrap());
+    let mut pair = Pair::new(&recovering, &ben);
+    pair.drive();
+    assert_eq!(recovering.recover_identity().unwrap(), None, "whose space it is comes with the control plane");
+    pair.drive();
+    assert_eq!(recovering.recover_identity().unwrap(), ada.identity());
+    recovering.renew_root().unwrap();
+    recovering.remove_device(&ada.device()).unwrap();
+    pair.drive();
+    // Who has the stolen device and its root key offers a space in the name of its owner.
+    let offered = ada.new_space("offered by the thief").unwrap();
+    ada.grant(&offered, &ben.card().unwrap(), Rank::Reader).unwrap();
+    let mut pair = Pair::new(&ada, &ben);
+    pair.drive();
+    assert_eq!(identity(&pair), Some(None));
+    assert!(ben.space_offers().unwrap().is_empty());
+}
