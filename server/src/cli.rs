@@ -174,6 +174,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Identity(command) => identity::identity(context, command),
         Command::Device(command) => identity::device(context, command),
         Command::Members(named) => sharing::members(context, named),
+        Command::Rank(change) => sharing::change_rank(context, change),
         Command::Revoke(revoke) => sharing::revoke(context, revoke),
         Command::Peers(peers) => sharing::peers(context, peers),
         Command::Status => state::status(context),

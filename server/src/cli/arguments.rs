@@ -130,6 +130,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tide void --db notes.db\n  tide void --db notes.db --space 3f… --output ndjson"
     )]
     Void(Void),
+    /// Give a member another rank
+    #[command(
+        after_help = "Examples:\n  tide rank --db notes.db 9c… read\n  tide rank --db notes.db --space Family 9c… admin"
+    )]
+    Rank(ChangeRank),
     /// Take a member's rank
     #[command(after_help = "Examples:\n  tide revoke --db notes.db 9c…")]
     Revoke(Revoke),
@@ -536,6 +541,17 @@ pub(crate) enum DeviceCommand {
         /// The device's id
         device: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangeRank {
+    /// The member's identity
+    pub(crate) identity: String,
+    /// The new rank: relay, read, write or admin
+    #[arg(value_parser = rank)]
+    pub(crate) rank: Rank,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use tidewater_engine::space::Rank;
 use tidewater_net::transport::Addr;
 use tidewater_sync::IdentityId;
 
-use super::arguments::{InSpace, Peers, Revoke, SpaceCommand};
+use super::arguments::{ChangeRank, InSpace, Peers, Revoke, SpaceCommand};
 use super::context::Context;
 use super::failure::{Done, Failure};
 use crate::graphql;
@@ -100,11 +100,23 @@ pub(crate) fn members(context: &mut Context, named: &InSpace) -> Done {
     context.output.records(&["name", "rank", "devices", "identity"], &counted)
 }
 
+pub(crate) fn change_rank(context: &mut Context, change: &ChangeRank) -> Done {
+    let space = context.space_or_home(&change.space)?;
+    let identity = identity_id(&change.identity)?;
+    context.database.change_rank(&space, &identity, change.rank)?;
+    let rank = rank_name(change.rank);
+    let record = json!({ "space": space.to_string(), "identity": identity.to_string(), "rank": rank });
+    context.output.say(&format!("its rank is {rank}; what it had read stays with it"), &record)
+}
+
+fn identity_id(text: &str) -> Done<IdentityId> {
+    let id: SpaceId = text.parse().map_err(|error| Failure::usage(format!("the identity: {error}")))?;
+    Ok(IdentityId(id.0))
+}
+
 pub(crate) fn revoke(context: &mut Context, revoke: &Revoke) -> Done {
     let space = context.space_or_home(&revoke.space)?;
-    let identity: SpaceId =
-        revoke.identity.parse().map_err(|error| Failure::usage(format!("the identity: {error}")))?;
-    let identity = IdentityId(identity.0);
+    let identity = identity_id(&revoke.identity)?;
     context.database.revoke(&space, &identity)?;
     let record = json!({ "space": space.to_string(), "identity": identity.to_string(), "revoked": true });
     context.output.say("revoked; what it had read stays with it, new keys are in use from here on", &record)

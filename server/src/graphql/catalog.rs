@@ -42,6 +42,7 @@ const RESERVED_ROOTS: &[&str] = &[
     "declareCollection",
     "members",
     "revoke",
+    "changeRank",
     "identity",
     "removeDevice",
 ];

@@ -11,8 +11,9 @@ use super::records::{self, InviteRecord, MAX_GENESIS_BYTES, SpaceRecord};
 use super::{Database, Member, MemberDevice, SpaceError, SpaceInfo, SpaceOffer};
 use crate::codec::{Codec, Decoded, Reader, put_bytes};
 use crate::device::random_secret;
-use crate::identity::{IdentityCard, IdentityId};
+use crate::identity::{CardError, IdentityCard, IdentityId};
 use crate::keys::{NotePurpose, SealedNote, Wrapped};
+use crate::membership::MemberState;
 use crate::space::{ControlOperation, Founder, Grant, Revoke, SpaceGenesis};
 
 /// How many offers of spaces wait for a decision at most.
@@ -54,6 +55,17 @@ fn check_label(label: &str) -> Result<(), SpaceError> {
         });
     }
     Ok(())
+}
+
+/// A member and its rank.
+fn member_of<'a>(
+    state: &'a SpaceState,
+    space: &SpaceId,
+    identity: &IdentityId,
+) -> Result<(&'a MemberState, Rank), SpaceError> {
+    let member = state.membership.identities.get(identity);
+    let member = member.and_then(|member| Some((member, member.rank?)));
+    member.ok_or(SpaceError::NoMember { space: *space, identity: *identity })
 }
 
 impl Database {
@@ -183,11 +195,23 @@ impl Database {
                 return Ok(());
             }
         }
+        self.give(control, space, &state, card, rank)
+    }
+
+    /// Says the grant that gives an identity a rank and the keys that come with it.
+    fn give(
+        &self,
+        control: &Control,
+        space: &SpaceId,
+        state: &SpaceState,
+        card: &IdentityCard,
+        rank: Rank,
+    ) -> Result<(), SpaceError> {
         let recovery = (card.genesis.recovery_device(), card.genesis.recovery_agreement);
         let devices = card.certificates.iter().map(|one| (one.device, one.agreement));
         let devices: Vec<_> = devices.chain([recovery]).collect();
         let wraps = if rank >= Rank::Reader || planted!(KeyToRelay) {
-            self.wraps_for_newcomers(&state, &devices)
+            self.wraps_for_newcomers(state, &devices)
         } else {
             Vec::new()
         };
@@ -195,7 +219,7 @@ impl Database {
             genesis: card.genesis,
             certificates: card.certificates.clone(),
             rank,
-            name: self.seal_note(&state, NotePurpose::Name, &card.name),
+            name: self.seal_note(state, NotePurpose::Name, &card.name),
             wraps,
         };
         self.append(control, space, &ControlOperation::Grant(grant))?;
@@ -210,13 +234,48 @@ impl Database {
     pub fn revoke(&self, space: &SpaceId, identity: &IdentityId) -> Result<(), SpaceError> {
         let control = self.control();
         let state = self.refresh(&control, space)?;
-        let unknown = || SpaceError::NoMember { space: *space, identity: *identity };
-        let member = state.membership.identities.get(identity).ok_or_else(unknown)?;
-        self.needs_above(&state, space, member.rank.ok_or_else(unknown)?)?;
+        let (member, held) = member_of(&state, space, identity)?;
+        self.needs_above(&state, space, held)?;
+        self.take(&control, space, &state, identity, member)
+    }
+
+    /// Gives a member another rank. For a higher one it is granted once more. A lower one follows a revocation: what its devices
+    /// wrote counts as far as this database holds it, and they go on in new logs; what they could read stays with them, and a
+    /// rank below reader gets no new keys. Nothing is said when it has the rank.
+    ///
+    /// # Errors
+    /// As [`Database::grant`], for both ranks, and [`SpaceError::NoMember`].
+    pub fn change_rank(&self, space: &SpaceId, identity: &IdentityId, rank: Rank) -> Result<(), SpaceError> {
+        let control = self.control();
+        let state = self.refresh(&control, space)?;
+        let (member, held) = member_of(&state, space, identity)?;
+        self.needs_above(&state, space, held.max(rank))?;
+        if rank == held {
+            return Ok(());
+        }
+        let genesis =
+            member.genesis.ok_or(CardError { why: "its recovery key did not agree to be that of the identity" })?;
+        let name = member.name.as_ref().and_then(|note| state.open_note(note, NotePurpose::Name)).unwrap_or_default();
+        let card = IdentityCard { genesis, name, certificates: member.devices.values().copied().collect() };
+        if rank < held {
+            self.take(&control, space, &state, identity, member)?;
+        }
+        self.give(&control, space, &*self.state_under(&control, space)?, &card, rank)
+    }
+
+    /// Says the revocation that takes an identity's ranks.
+    fn take(
+        &self,
+        control: &Control,
+        space: &SpaceId,
+        state: &SpaceState,
+        identity: &IdentityId,
+        member: &MemberState,
+    ) -> Result<(), SpaceError> {
         let theirs: BTreeSet<DeviceId> = member.recipients().map(|(device, _)| device).collect();
-        let (cuts, rotation) = self.cut_off(space, &state, &theirs)?;
+        let (cuts, rotation) = self.cut_off(space, state, &theirs)?;
         let revoke = Revoke { identity: *identity, cuts, rotation };
-        self.append(&control, space, &ControlOperation::Revoke(revoke))?;
+        self.append(control, space, &ControlOperation::Revoke(revoke))?;
         Ok(())
     }
 

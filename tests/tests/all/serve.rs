@@ -90,6 +90,12 @@ fn a_shared_space_is_read_by_its_reader_and_by_nobody_else() {
     let members = desk.run("a", &["members", "--space", "Family", "--json"]).json();
     let grace = members.as_array().expect("a list").iter().find(|member| member["name"] == "Grace").expect("Grace");
     assert_eq!(grace["rank"], "read");
+    let identity = grace["identity"].as_str().expect("an id");
+    assert_eq!(desk.run("a", &["rank", identity, "write", "--space", "Family", "--json"]).json()["rank"], "write");
+    assert_eq!(desk.run("a", &["rank", identity, "owner", "--space", "Family"]).code, 2);
+    desk.run("a", &["rank", "5a", "read", "--space", "Family"]).assert_refused(2, "the identity");
+    let nobody = "5a".repeat(32);
+    desk.run("a", &["rank", &nobody, "read", "--space", "Family"]).assert_refused(3, "is no member");
     assert_eq!(desk.run("a", &["revoke", grace["identity"].as_str().expect("an id"), "--space", "Family"]).code, 0);
     assert_eq!(desk.run("a", &["members", "--space", "Family", "--json"]).json().as_array().map(Vec::len), Some(1));
 }

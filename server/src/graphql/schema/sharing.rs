@@ -37,6 +37,7 @@ pub(super) fn register(parts: &mut Parts) {
     parts.register(ticket_type());
     parts.queries.push(members());
     parts.mutations.push(revoke());
+    parts.mutations.push(change_rank());
     parts.mutations.push(share());
     parts.mutations.push(link());
 }
@@ -88,6 +89,33 @@ fn revoke() -> Field {
     .description("Takes a member's rank; new keys are in use from then on.")
 }
 
+fn change_rank() -> Field {
+    let arguments =
+        [("identity", TypeRef::named_nn(TypeRef::ID)), ("rank", TypeRef::named_nn(TypeRef::STRING)), space_argument()];
+    root("changeRank", TypeRef::named_nn(TypeRef::BOOLEAN), &arguments, |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        let identity = IdentityId(hexadecimal::<SpaceId>(&call, "identity")?.0);
+        let rank = rank(call.arguments.get("rank").unwrap_or(&Argument::Null))?;
+        call.scope.run(move |database| database.change_rank(&space, &identity, rank).map_err(error::space)).await?;
+        Ok(Some(FieldValue::value(true)))
+    })
+    .description("Gives a member another rank: relay, read, write or admin. What it had read stays with it.")
+}
+
+/// A rank as people call it.
+fn rank(argument: &Argument) -> Result<Rank, Error> {
+    match lower::text("rank", argument).map_err(error::lowering)? {
+        "relay" => Ok(Rank::Relay),
+        "read" => Ok(Rank::Reader),
+        "write" => Ok(Rank::Writer),
+        "admin" => Ok(Rank::Admin),
+        other => {
+            let why = format!("rank: {other:?} can't be granted; say relay, read, write or admin");
+            Err(Code::BadInput.error(why))
+        }
+    }
+}
+
 /// An id of 64 hexadecimal digits that an argument has to give.
 pub(super) fn hexadecimal<T: FromStr>(call: &Call, name: &'static str) -> Result<T, Error> {
     let argument = call.arguments.get(name).unwrap_or(&Argument::Null);
@@ -103,16 +131,7 @@ fn share() -> Field {
         let space = space_of(&call, &call.scope.database)?;
         let rank = match lower::given(&call.arguments, "rank") {
             None => Rank::Writer,
-            Some(argument) => match lower::text("rank", argument).map_err(error::lowering)? {
-                "relay" => Rank::Relay,
-                "read" => Rank::Reader,
-                "write" => Rank::Writer,
-                "admin" => Rank::Admin,
-                other => {
-                    let why = format!("rank: {other:?} can't be granted; say relay, read, write or admin");
-                    return Err(Code::BadInput.error(why));
-                }
-            },
+            Some(argument) => rank(argument)?,
         };
         invite(call, move |database, addresses, valid_ms| {
             database.share_ticket(&space, rank, addresses, valid_ms).map_err(error::space)

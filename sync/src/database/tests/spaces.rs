@@ -178,3 +178,52 @@ fn the_genesis_of_a_space_may_have_64_kib() {
     assert_eq!(MAX_GENESIS_BYTES, 65_536);
     assert!(SpaceRecord::from_bytes(&record(MAX_GENESIS_BYTES + 1).to_bytes()).is_err());
 }
+
+#[test]
+fn a_rank_is_raised_and_lowered_and_what_was_written_stays() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
+    let (home, bens) = (ada.home_space(), ben.identity().unwrap());
+    let rank = |replica: &Replica| {
+        let members = replica.members(&home).unwrap();
+        members.iter().find(|member| member.identity == bens).map(|member| (member.rank, member.name.clone()))
+    };
+    ada.grant(&home, &ben.card().unwrap(), Rank::Writer).unwrap();
+    let mut pair = Pair::new(&ada, &ben);
+    pair.drive();
+    ben.accept_space(&home).unwrap();
+    pair.drive();
+    ben.write(home, "note", "as a writer");
+    pair.drive();
+    ada.change_rank(&home, &bens, Rank::Admin).unwrap();
+    pair.drive();
+    assert_eq!(rank(&ben), Some((Rank::Admin, "Ben".to_owned())));
+    let before = said(&ada, &home);
+    ada.change_rank(&home, &bens, Rank::Admin).unwrap();
+    assert_eq!(said(&ada, &home), before, "it has the rank");
+    ada.change_rank(&home, &bens, Rank::Reader).unwrap();
+    assert_eq!(said(&ada, &home), before + 2, "a revocation and a grant");
+    Pair::new(&ada, &ben).drive();
+    assert_eq!(rank(&ben), Some((Rank::Reader, "Ben".to_owned())));
+    ada.write(home, "secret", "for readers");
+    Pair::new(&ada, &ben).drive();
+    assert_eq!(
+        (ben.read(home, "note").as_deref(), ben.read(home, "secret").as_deref()),
+        (Some("as a writer"), Some("for readers"))
+    );
+    assert!(ben.try_write(home, &[("x".into(), "y".into())]).is_err());
+    ada.change_rank(&home, &bens, Rank::Relay).unwrap();
+    let newest = ada.effective(&home).unwrap().write_epoch.unwrap();
+    Pair::new(&ada, &ben).drive();
+    assert!(!ben.effective(&home).unwrap().epochs.contains_key(&newest), "a relay gets no key");
+}
+
+#[test]
+fn a_rank_that_is_out_of_reach_is_not_changed() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Person::new(2, "Ben"));
+    let home = ada.home_space();
+    assert!(matches!(ada.change_rank(&home, &ben.id(), Rank::Reader), Err(SpaceError::NoMember { .. })));
+    ada.grant(&home, &ben.card(), Rank::Writer).unwrap();
+    assert!(matches!(ada.change_rank(&home, &ben.id(), Rank::Owner), Err(SpaceError::NotBelow { .. })));
+    let own = ada.identity().unwrap();
+    assert!(matches!(ada.change_rank(&home, &own, Rank::Reader), Err(SpaceError::NotBelow { .. })));
+}
