@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use collection::Collection;
 pub use error::{OpenError, ReadError, ReceiveError, TransactionError, WriteError};
-pub use log_access::{ControlCommit, LogBatch, LoggedEntry, ReceiveOutcome, SignedHead};
+pub use log_access::{ControlCommit, ControlRecord, LogBatch, LoggedEntry, ReceiveOutcome, SignedHead};
 pub use options::{Durability, Location, MirrorLocation, Options, SignerSource};
 pub use pages::Pages;
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
@@ -223,6 +223,14 @@ impl Store {
     /// Every applied control commit of the space, in an order that respects causality, opened with the control key.
     pub fn control_commits(&self, space: &SpaceId) -> Result<Vec<ControlCommit>, ReadError> {
         log_reading::control_commits(&self.inner, space)
+    }
+
+    /// [`Store::control_commits`], and those that count for nothing by the log alone, with the reason.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`], [`ReadError::Damaged`], [`ReadError::Storage`].
+    pub fn control_history(&self, space: &SpaceId) -> Result<Vec<ControlRecord>, ReadError> {
+        log_reading::control_history(&self.inner, space)
     }
 
     /// What this database holds of the space's logs of one plane: verified prefixes, applied or parked.

@@ -1,6 +1,7 @@
 //! The command line `tide`.
 
 mod arguments;
+mod audit;
 mod collections;
 mod context;
 mod control;
@@ -179,6 +180,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Peers(peers) => sharing::peers(context, peers),
         Command::Status => state::status(context),
         Command::Void(void) => state::void(context, void),
+        Command::Audit(command) => audit::audit(context, command),
         Command::Digest(digest) => state::digest(context, digest),
         Command::Verify => state::verify(context),
         Command::Init(_)

@@ -9,12 +9,12 @@ mod limits;
 mod lower;
 mod name;
 mod output;
+pub(crate) mod place_cursor;
 mod schema;
 mod scope;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) mod void_cursor;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,6 @@
 //! The command line, GraphQL and HTTP doors of Tidewater.
 
+mod audit;
 pub mod cli;
 mod demo;
 mod fault;

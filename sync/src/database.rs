@@ -1,5 +1,6 @@
 //! A database that knows whose it is: the store, the device's keys, the identity and its spaces.
 
+mod audit;
 mod control;
 mod devices;
 mod error;

@@ -8,6 +8,7 @@
 extern crate tidewater_engine;
 
 mod armor;
+pub mod audit;
 mod codec;
 pub mod database;
 pub mod device;
@@ -23,12 +24,14 @@ pub mod ticket;
 #[cfg(test)]
 mod vectors;
 
+pub use audit::{AuditAction, AuditEntry, AuditParty};
 pub use database::{
     CreateOptions, Database, DatabaseError, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_SPACE_OFFERS, Member,
     MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;
 pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId, RecoveryWords, WordsError};
+pub use membership::Verdict;
 pub use session::{Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal};
 pub use status::{PeerStatus, SpaceStatus, SyncStatus};
 pub use ticket::{Ticket, TicketError, TicketKind};

@@ -87,9 +87,9 @@ pub(crate) struct EpochState {
     pub(crate) recipients: BTreeSet<DeviceId>,
 }
 
-/// What became of a control commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+/// What became of a control commit, on every replica alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
     /// It counts.
     Effective,
     /// Its author lacked the authority: it is kept and doesn't count.
@@ -98,6 +98,19 @@ pub(crate) enum Verdict {
     Malformed,
     /// It is of newer software, by its feature level: this replica can't tell what it means.
     Unknown,
+}
+
+impl Verdict {
+    /// The verdict in one word, as programs are told it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Effective => "effective",
+            Self::Void => "void",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl Membership {

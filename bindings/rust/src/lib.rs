@@ -26,7 +26,7 @@ pub use tidewater_net::node::{
 };
 pub use tidewater_net::transport::{Addr, AddrError};
 pub use tidewater_sync::{
-    CreateOptions, Database, DatabaseError, IdentityCard, IdentityId, Member, MemberDevice, OpenOptions, PeerRecord,
-    PeerStatus, RecoveryWords, SessionEvent, SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket,
-    TicketError, TicketKind, WordsError,
+    AuditAction, AuditEntry, AuditParty, CreateOptions, Database, DatabaseError, IdentityCard, IdentityId, Member,
+    MemberDevice, OpenOptions, PeerRecord, PeerStatus, RecoveryWords, SessionEvent, SpaceError, SpaceInfo, SpaceOffer,
+    SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict, WordsError,
 };

@@ -1,5 +1,6 @@
 //! Logs as the sync session sees them.
 
+use super::voids::VoidCommit;
 use crate::id::{SpaceId, WriterId};
 use crate::log::{Plane, VersionVector};
 
@@ -65,4 +66,13 @@ pub struct ControlCommit {
     pub past: VersionVector,
     /// The opened body.
     pub body: Vec<u8>,
+}
+
+/// One applied commit of the control plane, whatever it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRecord {
+    /// The commit. Its body is empty when it does not open.
+    pub commit: ControlCommit,
+    /// Why it counts for nothing, if the log alone shows it. What its author may say is not judged here.
+    pub void: Option<VoidCommit>,
 }

@@ -5,7 +5,8 @@ use super::apply::{OpenFailure, open_run, run_at};
 use super::receive::BATCH_ENTRIES_MAX;
 use super::state::{SpaceState, entry_key, log_key, order_key};
 use super::tables::damaged;
-use super::{ControlCommit, Inner, LogBatch, LoggedEntry, Published, ReadError, SignedHead};
+use super::voids::Void;
+use super::{ControlCommit, ControlRecord, Inner, LogBatch, LoggedEntry, Published, ReadError, SignedHead, VoidCommit};
 use crate::codec::Reader;
 use crate::id::{SpaceId, WriterId};
 use crate::log::seal::Opener;
@@ -147,11 +148,16 @@ pub(crate) fn applied_order(
 }
 
 pub(crate) fn control_commits(inner: &Inner, id: &SpaceId) -> Result<Vec<ControlCommit>, ReadError> {
+    let history = control_history(inner, id)?.into_iter();
+    Ok(history.filter(|record| record.void.is_none()).map(|record| record.commit).collect())
+}
+
+pub(crate) fn control_history(inner: &Inner, id: &SpaceId) -> Result<Vec<ControlRecord>, ReadError> {
     let published = inner.published();
     let space = space(&published, id)?;
     let key = space.table.control_key.as_ref();
     let mut opener = Opener::new();
-    let mut commits = Vec::new();
+    let mut history = Vec::new();
     let mut pasts: std::collections::BTreeMap<WriterId, VersionVector> = std::collections::BTreeMap::new();
     for AppliedCommit { writer, first, .. } in applied_order(&published, id, Plane::Control, 0, usize::MAX)? {
         let log = space.log(Plane::Control, &writer).ok_or_else(|| damaged("order", &writer.to_bytes()))?;
@@ -163,26 +169,24 @@ pub(crate) fn control_commits(inner: &Inner, id: &SpaceId) -> Result<Vec<Control
                 past.set(*other, *prefix);
             }
         }
-        if published.tables.voids.get(&entry_key(rows, first))?.is_some() {
-            continue;
-        }
         let place = Place { space: *id, plane: Plane::Control, writer, sequence: first };
+        let row = entry_key(rows, first);
+        let void = published.tables.voids.get(&row)?.map(|row| Void::decode(&row).ok_or(row));
+        let void = void.transpose().map_err(|_| published.tables.voids.damaged(&row))?;
         let body = match open_run(&mut opener, &*published.tables, place, rows, &run, key)? {
             Ok(body) => body,
-            Err(OpenFailure::Malformed(_)) => return Err(damaged("entries", &entry_key(rows, first))),
+            Err(OpenFailure::Malformed(_)) if void.is_some() => Vec::new(),
+            Err(OpenFailure::Malformed(_)) => return Err(damaged("entries", &row)),
             Err(OpenFailure::MissingKey) => break,
         };
         if first > 0 {
             let root = applied_root(&*published.tables, space, Plane::Control, &writer, first)?;
             past.set(writer, Prefix { length: first, root });
         }
-        commits.push(ControlCommit {
-            writer,
-            sequence: first,
-            timestamp_ms: run.headers[0].timestamp_ms,
-            past: past.clone(),
-            body,
-        });
+        let timestamp_ms = run.headers[0].timestamp_ms;
+        let commit = ControlCommit { writer, sequence: first, timestamp_ms, past: past.clone(), body };
+        history
+            .push(ControlRecord { commit, void: void.map(|Void { reason, why }| VoidCommit { place, reason, why }) });
     }
-    Ok(commits)
+    Ok(history)
 }

@@ -63,7 +63,7 @@ impl Void {
     }
 
     /// `None`: the row is damaged.
-    fn decode(row: &[u8]) -> Option<Self> {
+    pub fn decode(row: &[u8]) -> Option<Self> {
         let (number, why) = row.split_first()?;
         let reason = VoidReason::ALL.into_iter().find(|reason| *reason as u8 == *number)?;
         Some(Self { reason, why: std::str::from_utf8(why).ok()?.to_owned() })

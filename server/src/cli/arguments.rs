@@ -130,6 +130,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tide void --db notes.db\n  tide void --db notes.db --space 3f… --output ndjson"
     )]
     Void(Void),
+    /// Show who gave whom which rank in a space, and what became of it
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Give a member another rank
     #[command(
         after_help = "Examples:\n  tide rank --db notes.db 9c… read\n  tide rank --db notes.db --space Family 9c… admin"
@@ -574,6 +577,33 @@ pub(crate) struct Peers {
 
 #[derive(Debug, Args)]
 pub(crate) struct Void {
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+    /// How many are listed at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) first: usize,
+    /// Go on after the last one of an earlier list, by its cursor, which --json shows
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List the control commits of a space in causal order, with what became of each
+    #[command(after_help = AUDIT_LIST_EXAMPLES)]
+    List(AuditList),
+}
+
+const AUDIT_LIST_EXAMPLES: &str = "\
+Examples:
+  tide audit list --db notes.db
+  tide audit list --db notes.db --space 3f… --output ndjson
+
+Times are what the writer's clock said; nothing rests on them. Verdicts: effective, void (the author's rank did not
+allow it, or it contradicts what it was written after), malformed, unknown (of newer software).";
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditList {
     #[command(flatten)]
     pub(crate) space: InSpace,
     /// How many are listed at most

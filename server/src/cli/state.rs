@@ -8,7 +8,7 @@ use super::failure::{Code, Done, Failure};
 use super::output::Output;
 use super::progress::Progress;
 use super::sharing::rank_name;
-use crate::graphql::void_cursor;
+use crate::graphql::place_cursor;
 
 pub(crate) fn init(global: &Global, init: &Init, output: &mut Output) -> Done {
     let name = init.name.clone().unwrap_or_else(context::default_name);
@@ -78,7 +78,7 @@ fn text(value: &Json) -> &str {
 
 pub(crate) fn void(context: &mut Context, void: &Void) -> Done {
     let space = context.space_or_home(&void.space)?;
-    let after = void.after.as_ref().map(|after| void_cursor::parse(&space, after));
+    let after = void.after.as_ref().map(|after| place_cursor::parse(&space, after));
     let after =
         after.map(|after| after.ok_or_else(|| Failure::usage("--after takes the cursor that an earlier list gave")));
     let listed = context.database.snapshot()?.void_commits(&space, after.transpose()?.as_ref(), void.first)?;
@@ -88,7 +88,7 @@ pub(crate) fn void(context: &mut Context, void: &Void) -> Done {
             json!({
                 "reason": void.reason.name(), "why": void.why, "writer": void.place.writer.to_string(),
                 "sequence": void.place.sequence, "plane": void.place.plane.name(),
-                "cursor": void_cursor::text(&void.place),
+                "cursor": place_cursor::text(&void.place),
             })
         })
         .collect();

@@ -45,6 +45,7 @@ const RESERVED_ROOTS: &[&str] = &[
     "changeRank",
     "identity",
     "removeDevice",
+    "audit",
 ];
 
 /// Type names that no collection can take.
@@ -86,6 +87,8 @@ const RESERVED_TYPES: &[&str] = &[
     "CounterPatch",
     "TextPatch",
     "DocumentPatch",
+    "VoidCommit",
+    "AuditEntry",
 ];
 
 /// The stems of the input types that are made for shapes, and what follows them.

@@ -1,5 +1,6 @@
 //! The GraphQL schema of a catalog.
 
+mod audit;
 mod collection;
 mod document;
 mod filters;
@@ -38,6 +39,7 @@ pub(crate) fn build(catalog: &Catalog) -> Result<Schema, SchemaError> {
     operator::register(&mut parts);
     identity::register(&mut parts);
     sharing::register(&mut parts);
+    audit::register(&mut parts);
     watching::generic(&mut parts);
     for one in catalog.collections.values() {
         collection::register(&mut parts, catalog, one);

@@ -21,6 +21,8 @@ pub(super) struct Certified {
     latest: BTreeMap<IdentityId, BTreeMap<DeviceId, Certificate>>,
     /// The geneses to which the recovery keys agreed.
     geneses: BTreeMap<IdentityId, IdentityGenesis>,
+    /// The numbers of the commits whose certificates count.
+    certificates: BTreeSet<usize>,
     /// The numbers of the commits that remove a device.
     removals: BTreeMap<(IdentityId, DeviceId), Vec<usize>>,
     /// The newest root key of each identity that signed anything.
@@ -110,6 +112,9 @@ impl Certified {
 
     fn certify(&mut self, identity: IdentityId, certificate: &Certificate, origin: Origin) {
         self.by_device.entry(certificate.device).or_default().push((identity, origin));
+        if let Origin::Commit(number) = origin {
+            self.certificates.insert(number);
+        }
         let latest = self.latest.entry(identity).or_default().entry(certificate.device).or_insert(*certificate);
         if latest.order() < certificate.order() {
             *latest = *certificate;
@@ -166,6 +171,11 @@ impl Certified {
             cuts.map(|cut| cut.length).min().unwrap_or(0)
         });
         lengths.min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether the commit has a certificate that counts.
+    pub(super) fn is_certificate(&self, number: usize) -> bool {
+        self.certificates.contains(&number)
     }
 
     /// Whether the commit is a genuine removal.

@@ -19,6 +19,7 @@ pub(crate) fn evaluate(genesis: &SpaceGenesis, commits: &[ControlCommit]) -> Mem
     let history = History::read(commits);
     let mut evaluation = Evaluation {
         certified: Certified::collect(genesis, &history),
+        genesis,
         owners: genesis.owners.iter().map(|owner| owner.genesis.id()).collect(),
         authority: vec![None; history.len()],
         grants: BTreeMap::new(),
@@ -46,6 +47,7 @@ struct EffectiveRevoke {
 }
 
 struct Evaluation<'a> {
+    genesis: &'a SpaceGenesis,
     history: History<'a>,
     certified: Certified,
     owners: BTreeSet<IdentityId>,
@@ -321,24 +323,21 @@ impl Evaluation<'_> {
         commits.map(|(commit, verdict)| ((commit.writer, commit.sequence), verdict)).collect()
     }
 
-    /// Whether the author's rank is enough for the operation.
+    /// Whether the author's rank is enough for the operation; a genesis and a certificate vouch for themselves.
     fn counts(&self, number: usize, operation: &ControlOperation) -> bool {
-        if let ControlOperation::RemoveDevice(removal) = operation {
-            return self.certified.is_removal(number, removal);
-        }
-        let Some(rank) = self.authority[number] else { return matches!(operation, ControlOperation::Genesis(_)) };
+        let rank = self.authority[number];
         match operation {
-            ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } | ControlOperation::RemoveDevice(_) => {
-                true
-            }
-            ControlOperation::Grant(grant) => rank >= Rank::Admin && grant.rank < rank,
+            ControlOperation::Genesis(genesis) => genesis == self.genesis,
+            ControlOperation::AddDevice { .. } => self.certified.is_certificate(number),
+            ControlOperation::RemoveDevice(removal) => self.certified.is_removal(number, removal),
+            ControlOperation::Grant(grant) => rank >= Some(Rank::Admin) && Some(grant.rank) < rank,
             ControlOperation::Revoke(revoke) => {
                 self.revokes_of(&revoke.identity).any(|effective| effective.commit == number)
             }
-            ControlOperation::Level(_) => rank == Rank::Owner,
-            ControlOperation::Label(_) => rank >= Rank::Admin,
-            ControlOperation::Rotate(_) => rank >= Rank::Writer,
-            ControlOperation::Wraps(_) => rank >= Rank::Reader,
+            ControlOperation::Level(_) => rank == Some(Rank::Owner),
+            ControlOperation::Label(_) => rank >= Some(Rank::Admin),
+            ControlOperation::Rotate(_) => rank >= Some(Rank::Writer),
+            ControlOperation::Wraps(_) => rank >= Some(Rank::Reader),
         }
     }
 

@@ -230,21 +230,23 @@ impl<'a> Oracle<'a> {
     /// The dots of the commits that count.
     pub(super) fn effective(&self) -> BTreeSet<(tidewater_engine::id::WriterId, u64)> {
         let counts = |number: &usize| {
-            if let ControlOperation::RemoveDevice(_) = &self.commits[*number].1 {
-                return self.is_removal(*number);
-            }
-            let Some(rank) = self.highest(*number) else { return false };
+            let at_least = |rank: Rank| self.highest(*number).is_some_and(|highest| highest >= rank);
             match &self.commits[*number].1 {
-                ControlOperation::Genesis(_) | ControlOperation::AddDevice { .. } => true,
-                ControlOperation::Grant(grant) => rank >= Rank::Admin && grant.rank < rank,
+                ControlOperation::Genesis(said) => said == self.genesis,
+                ControlOperation::AddDevice { .. } => self.certified[*number]
+                    .iter()
+                    .any(|said| said.root.is_some() && self.stands(&said.identity, said.root, Some(*number))),
+                ControlOperation::Grant(grant) => {
+                    self.highest(*number).is_some_and(|rank| rank >= Rank::Admin && grant.rank < rank)
+                }
                 ControlOperation::Revoke(revoke) => {
                     self.revokes(&revoke.identity, Rank::Relay).iter().any(|(_, other)| other == number)
                 }
-                ControlOperation::Level(_) => rank == Rank::Owner,
-                ControlOperation::Label(_) => rank >= Rank::Admin,
-                ControlOperation::Rotate(_) => rank >= Rank::Writer,
-                ControlOperation::Wraps(_) => rank >= Rank::Reader,
-                ControlOperation::RemoveDevice(_) => unreachable!("it needs no rank"),
+                ControlOperation::Level(_) => at_least(Rank::Owner),
+                ControlOperation::Label(_) => at_least(Rank::Admin),
+                ControlOperation::Rotate(_) => at_least(Rank::Writer),
+                ControlOperation::Wraps(_) => at_least(Rank::Reader),
+                ControlOperation::RemoveDevice(_) => self.is_removal(*number),
             }
         };
         let commits = self.all().filter(counts).map(|number| &self.commits[number].0);

@@ -276,6 +276,33 @@ fn what_nobody_may_write_at_the_spaces_level_is_malformed_and_stops_nobody() {
 }
 
 #[test]
+fn a_genesis_and_a_certificate_vouch_for_themselves_whoever_says_them() {
+    let mut world = peaceful();
+    let eve = world.device(EVE, 0);
+    let mut another = world.genesis.clone();
+    another.nonce[0] ^= 1;
+    let genuine = world.people[BEN].devices[1].2;
+    let mut forged = genuine;
+    forged.issued_ms += 1;
+    let said = [
+        (ControlOperation::Genesis(world.genesis.clone()), Verdict::Effective),
+        (ControlOperation::Genesis(another), Verdict::Void),
+        (world.add_device(BEN, genuine), Verdict::Effective),
+        (world.add_device(BEN, forged), Verdict::Void),
+    ];
+    world.say(world.device(OWNER, 0), &world.revoke(world.device(OWNER, 0), EVE, 12));
+    let verdicts = said.map(|(operation, expected)| {
+        world.say(eve, &operation);
+        let commit = world.commits.last().unwrap();
+        ((commit.writer, commit.sequence), expected)
+    });
+    let membership = world.evaluate();
+    for (dot, expected) in verdicts {
+        assert_eq!(membership.verdicts[&dot], expected, "{dot:?}");
+    }
+}
+
+#[test]
 fn what_follows_a_level_that_is_not_known_is_not_judged() {
     let mut world = peaceful();
     let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));

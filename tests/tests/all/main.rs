@@ -1,6 +1,7 @@
 //! Every test that crosses crates, in one binary: each further binary would link the whole product again. Only those that
 //! need rights over the machine stand apart, in `machine`.
 
+mod audit;
 mod bounds;
 mod cli;
 mod convergence;

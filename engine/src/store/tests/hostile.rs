@@ -340,6 +340,11 @@ fn a_void_control_commit_is_not_listed() {
         let bodies: Vec<_> =
             replica.store.control_commits(&SPACE).unwrap().into_iter().map(|commit| commit.body).collect();
         assert_eq!(bodies, [b"one commit".to_vec(), b"depends on all of it".to_vec()]);
+        let voids: Vec<_> = replica.store.control_history(&SPACE).unwrap();
+        let voids: Vec<_> = voids.iter().filter_map(|record| Some((&record.commit, record.void.as_ref()?))).collect();
+        let [(commit, void)] = voids[..] else { panic!("{voids:?}") };
+        assert_eq!((void.reason, void.place.writer), (VoidReason::Past, author.writer));
+        assert_eq!(commit.body, b"depends on half of it", "the history shows what was said in vain");
     }
 }
 

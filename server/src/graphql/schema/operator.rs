@@ -12,7 +12,7 @@ use super::{Parts, plain, root};
 use crate::graphql::catalog::Collection;
 use crate::graphql::lower::{self, LowerError, page};
 use crate::graphql::scope::Scope;
-use crate::graphql::{error, instant, output, void_cursor};
+use crate::graphql::{error, instant, output, place_cursor};
 
 /// A space with its counts.
 struct Space {
@@ -53,11 +53,11 @@ pub(super) fn register(parts: &mut Parts) {
     parts.mutations.push(create_space());
 }
 
-fn text<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> String + Send + Sync + 'static) -> Field {
+pub(super) fn text<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> String + Send + Sync + 'static) -> Field {
     plain(name, TypeRef::named_nn(TypeRef::STRING), move |parent| Ok(Some(FieldValue::value(of(parent)))))
 }
 
-fn number<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> u64 + Send + Sync + 'static) -> Field {
+pub(super) fn number<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> u64 + Send + Sync + 'static) -> Field {
     plain(name, TypeRef::named_nn("Int64"), move |parent| {
         Ok(Some(FieldValue::value(output::int(i64::try_from(of(parent)).unwrap_or(i64::MAX)))))
     })
@@ -67,7 +67,7 @@ fn flag<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> bool + Send + S
     plain(name, TypeRef::named_nn(TypeRef::BOOLEAN), move |parent| Ok(Some(FieldValue::value(of(parent)))))
 }
 
-fn optional<P: Send + Sync + 'static>(
+pub(super) fn optional<P: Send + Sync + 'static>(
     name: &str,
     gives: &str,
     of: impl Fn(&P) -> Option<Answer> + Send + Sync + 'static,
@@ -234,7 +234,7 @@ fn void_commit_type() -> Object {
         .field(text("writer", |void: &VoidCommit| void.place.writer.to_string()))
         .field(number("sequence", |void: &VoidCommit| void.place.sequence))
         .field(text("plane", |void: &VoidCommit| void.place.plane.name().to_owned()))
-        .field(text("cursor", |void: &VoidCommit| void_cursor::text(&void.place)))
+        .field(text("cursor", |void: &VoidCommit| place_cursor::text(&void.place)))
         .description("A commit that counts for nothing, on every replica alike. It stays in its log.")
 }
 
@@ -247,11 +247,7 @@ fn void_commits() -> Field {
     root("voidCommits", TypeRef::named_nn_list_nn("VoidCommit"), &arguments, |call| async move {
         let space = space_of(&call, &call.scope.database)?;
         let wanted = || -> Result<_, LowerError> {
-            let after = lower::given(&call.arguments, "after").map(|argument| {
-                let expected = || LowerError::expected("after", "a cursor of an earlier list", argument);
-                void_cursor::parse(&space, lower::text("after", argument)?).ok_or_else(expected)
-            });
-            Ok((page::first(&call.arguments)?, after.transpose()?))
+            Ok((page::first(&call.arguments)?, place_cursor::argument(&space, &call.arguments)?))
         };
         let (first, after) = wanted().map_err(error::lowering)?;
         let listed = call

@@ -58,7 +58,7 @@ fn ticket_type() -> Object {
         )
 }
 
-fn space_argument() -> (&'static str, TypeRef) {
+pub(super) fn space_argument() -> (&'static str, TypeRef) {
     ("space", TypeRef::named(TypeRef::ID))
 }
 

@@ -1,5 +1,6 @@
-//! The cursor of a list of void commits: the place of the last one, as text.
+//! The cursor of a list of commits: the place of the last one, as text.
 
+use super::lower::{self, Arguments, LowerError};
 use tidewater_engine::id::{DeviceId, Incarnation, SpaceId, WriterId};
 use tidewater_engine::log::{Place, Plane};
 
@@ -17,6 +18,13 @@ pub(crate) fn parse(space: &SpaceId, text: &str) -> Option<Place> {
     let (device, incarnation): (DeviceId, Incarnation) = (part()?.parse().ok()?, part()?.parse().ok()?);
     let sequence = part()?.parse().ok()?;
     parts.next().is_none().then_some(Place { space: *space, plane, writer: WriterId { device, incarnation }, sequence })
+}
+
+/// The place in `space` that the argument `after` names, if it is given.
+pub(crate) fn argument(space: &SpaceId, arguments: &Arguments) -> Result<Option<Place>, LowerError> {
+    let Some(after) = lower::given(arguments, "after") else { return Ok(None) };
+    let expected = || LowerError::expected("after", "a cursor of an earlier list", after);
+    parse(space, lower::text("after", after)?).ok_or_else(expected).map(Some)
 }
 
 #[cfg(test)]
