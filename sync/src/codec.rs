@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
+    /// All that is left.
+    pub(crate) fn take_rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.bytes)
+    }
+
     pub(crate) fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
         Ok(self.take(N)?.try_into().expect("N bytes were taken"))
     }

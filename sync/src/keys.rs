@@ -1,5 +1,6 @@
 //! Keys on their way: epoch keys wrapped for a device, and short texts sealed under an epoch.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 
@@ -175,6 +176,12 @@ impl SealedNote {
             ciphertext[..plaintext.len()].copy_from_slice(plaintext);
         }
         Self { epoch: key.epoch_id(), salt, ciphertext }
+    }
+
+    /// The text, if one of the keys is that under which it was sealed, for this purpose.
+    pub(crate) fn read(&self, epochs: &BTreeMap<EpochId, SecretKey>, purpose: NotePurpose) -> Option<String> {
+        let plaintext = self.open(epochs.get(&self.epoch)?, purpose)?;
+        Some(String::from_utf8_lossy(&plaintext).into_owned())
     }
 
     /// The plaintext, if `key` is the one it was sealed under, for this purpose.

@@ -24,7 +24,10 @@ pub mod ticket;
 #[cfg(test)]
 mod vectors;
 
-pub use audit::{AuditAction, AuditEntry, AuditParty};
+pub use audit::{
+    AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind, AuditFinding, AuditMeaning,
+    AuditParty, AuditReport, AuditVerifyError, MAX_AUDIT_FINDINGS, verify_audit,
+};
 pub use database::{
     CreateOptions, Database, DatabaseError, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_SPACE_OFFERS, Member,
     MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,

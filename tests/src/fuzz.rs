@@ -11,6 +11,7 @@ mod meter;
 mod mutation;
 
 mod armored;
+mod audit;
 mod body;
 mod card;
 mod change;
@@ -67,6 +68,7 @@ pub struct Memory {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    audit::TARGET,
     body::TARGET,
     card::TARGET,
     change::TARGET,

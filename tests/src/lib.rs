@@ -28,6 +28,7 @@ pub mod sim;
 pub mod soak;
 pub mod socket;
 pub mod story;
+pub mod trail;
 
 /// The README, so that its example is compiled and run.
 #[cfg(doctest)]

@@ -23,7 +23,7 @@ Exit codes:
   2    the command line is wrong
   3    not found: the database, document, collection, space, member
   4    the database is in use by another process
-  5    the database is damaged, or is no database of this version
+  5    the database, or the audit trail, is damaged, or is none of this version
   6    not allowed: this device's rank does not suffice
   130  interrupted";
 
@@ -592,6 +592,12 @@ pub(crate) enum AuditCommand {
     /// List the control commits of a space in causal order, with what became of each
     #[command(after_help = AUDIT_LIST_EXAMPLES)]
     List(AuditList),
+    /// Write the control logs of a space, as they are signed and sealed, to a new file that proves itself
+    #[command(after_help = AUDIT_EXPORT_EXAMPLES)]
+    Export(AuditExport),
+    /// Check a file that `tide audit export` wrote, without a database; names the first bad entry
+    #[command(after_help = AUDIT_VERIFY_EXAMPLES)]
+    Verify(AuditVerify),
 }
 
 const AUDIT_LIST_EXAMPLES: &str = "\
@@ -601,6 +607,45 @@ Examples:
 
 Times are what the writer's clock said; nothing rests on them. Verdicts: effective, void (the author's rank did not
 allow it, or it contradicts what it was written after), malformed, unknown (of newer software).";
+
+const AUDIT_EXPORT_EXAMPLES: &str = "\
+Examples:
+  tide audit export --db notes.db trail.tideaudit
+  tide audit export --db notes.db --space 3f… --sealed trail.tideaudit
+
+The file has the space's control key, unless --sealed: who reads it sees members, ranks and devices, as a relay does.
+Names, labels and documents stay sealed. It is signed by this device, and has mode 0600.";
+
+const AUDIT_VERIFY_EXAMPLES: &str = "\
+Examples:
+  tide audit verify trail.tideaudit
+  tide audit verify --space 3f… --list --json trail.tideaudit
+
+Fails with 5 at the first thing that was changed, named by log, sequence and byte; with 1 where entries say that
+something was left out. What was left out at the end of a log, and nothing was written after, can't be seen.";
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditExport {
+    /// The file to make
+    pub(crate) file: PathBuf,
+    /// Leave the control key out: signatures, roots and order can be checked, and the meaning can't be read
+    #[arg(long)]
+    pub(crate) sealed: bool,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerify {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// The id of the space whose trail it has to be
+    #[arg(long, value_name = "ID")]
+    pub(crate) space: Option<String>,
+    /// Also list every entry
+    #[arg(long)]
+    pub(crate) list: bool,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditList {

@@ -117,7 +117,7 @@ pub(crate) fn export(context: &mut Context, export: &Export) -> Done {
 }
 
 /// Opens a file to read, unless it is a directory.
-fn readable(path: &Path) -> Done<File> {
+pub(crate) fn readable(path: &Path) -> Done<File> {
     let refuse = |why: &dyn std::fmt::Display| Failure::failed(format!("{}: {why}", path.display()));
     let file = File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::not_found(format!("{}: no such file", path.display())),

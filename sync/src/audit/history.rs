@@ -53,6 +53,11 @@ impl<'a> Trail<'a> {
         self.records.iter().position(at)
     }
 
+    /// Whose device it is, if the space names it.
+    pub(crate) fn author(&self, device: &DeviceId) -> Option<AuditParty> {
+        self.owners.get(device).map(|identity| self.party(identity))
+    }
+
     /// At most `limit` entries from the one of that number on.
     pub(crate) fn entries(&self, from: usize, limit: usize) -> Vec<AuditEntry> {
         self.records.iter().skip(from).take(limit).map(|record| self.entry(record)).collect()
@@ -69,7 +74,7 @@ impl<'a> Trail<'a> {
             (Some(VoidCommit { why, .. }), _) => (Verdict::Void, Some(why.clone())),
             (None, operation) => self.judged(&place, operation),
         };
-        let author = self.owners.get(&commit.writer.device).map(|identity| self.party(identity));
+        let author = self.author(&commit.writer.device);
         let action = operation.ok().map(|operation| self.action(&operation));
         AuditEntry { place, claimed_ms: commit.timestamp_ms, author, action, verdict, why }
     }
@@ -133,7 +138,6 @@ impl<'a> Trail<'a> {
     }
 
     fn text(&self, note: &SealedNote, purpose: NotePurpose) -> String {
-        let opened = self.epochs.get(&note.epoch).and_then(|key| note.open(key, purpose));
-        opened.map(|plaintext| String::from_utf8_lossy(&plaintext).into_owned()).unwrap_or_default()
+        note.read(self.epochs, purpose).unwrap_or_default()
     }
 }

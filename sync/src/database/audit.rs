@@ -1,10 +1,12 @@
 //! The audit trail of a space.
 
+use std::io::Write;
+
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::log::Place;
 
 use super::{Database, SpaceError};
-use crate::audit::{AuditEntry, Trail};
+use crate::audit::{self, AuditEntry, AuditExportError, AuditExported, Start, Trail};
 
 impl Database {
     /// The audit trail of a space: its control commits in causal order, whatever they came to, at most `limit` of them. The
@@ -35,5 +37,27 @@ impl Database {
             }
         };
         Ok(trail.entries(from, limit))
+    }
+
+    /// Writes the audit trail of a space as a file that [`verify_audit`](crate::verify_audit) checks without a database: the
+    /// genesis and all control logs as they were signed and sealed, signed by this device. `docs/spec/audit.md` tells what it
+    /// shows, and what it can't. Between two heads of one log at most are in memory at once.
+    ///
+    /// With the space's control key in it, whoever has the file reads what relays see: members, ranks, devices, which keys
+    /// went to whom, of what was said and of what will be said in the space; never labels, names or documents. `sealed` leaves
+    /// the key out.
+    ///
+    /// # Errors
+    /// [`AuditExportError`]: the space is not here, or is empty; the database could not be read; the output failed.
+    pub fn export_audit(
+        &self,
+        space: &SpaceId,
+        sealed: bool,
+        output: impl Write,
+    ) -> Result<AuditExported, AuditExportError> {
+        let state = self.space_state(space)?;
+        let control_key = (!sealed).then(|| state.record.control_key.clone());
+        let start = Start { space: *space, control_key, genesis: state.record.genesis.clone() };
+        audit::export(&self.inner.store, &self.inner.key, self.inner.host.now_ms(), &start, output)
     }
 }

@@ -38,12 +38,6 @@ impl SpaceState {
         epochs.iter().filter(|(id, _)| !reachable(*id)).map(|(_, key)| key).collect()
     }
 
-    /// A name, if this device holds the key under which it is sealed.
-    pub(super) fn open_note(&self, note: &SealedNote, purpose: NotePurpose) -> Option<String> {
-        let plaintext = note.open(self.table.epochs.get(&note.epoch)?, purpose)?;
-        Some(String::from_utf8_lossy(&plaintext).into_owned())
-    }
-
     fn write_key(&self) -> Option<&SecretKey> {
         self.table.epochs.get(&self.membership.write_epoch()?)
     }

@@ -86,7 +86,7 @@ impl Database {
         if found.genesis != genesis {
             return;
         }
-        if let Some(name) = member.name.as_ref().and_then(|note| state.open_note(note, NotePurpose::Name)) {
+        if let Some(name) = member.name.as_ref().and_then(|note| note.read(&state.table.epochs, NotePurpose::Name)) {
             found.name = name;
         }
         found.add_certificates(member.devices.values());

@@ -1,9 +1,9 @@
 //! Spaces and their members.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::id::{DeviceId, EpochId, SpaceId};
 use tidewater_engine::space::{Rank, SecretKey};
 
 use super::control::{Control, SpaceState};
@@ -13,7 +13,7 @@ use crate::codec::{Codec, Decoded, Reader, put_bytes};
 use crate::device::random_secret;
 use crate::identity::{CardError, IdentityCard, IdentityId};
 use crate::keys::{NotePurpose, SealedNote, Wrapped};
-use crate::membership::MemberState;
+use crate::membership::{MemberState, Membership};
 use crate::space::{ControlOperation, Founder, Grant, Revoke, SpaceGenesis};
 
 /// How many offers of spaces wait for a decision at most.
@@ -66,6 +66,24 @@ fn member_of<'a>(
     let member = state.membership.identities.get(identity);
     let member = member.and_then(|member| Some((member, member.rank?)));
     member.ok_or(SpaceError::NoMember { space: *space, identity: *identity })
+}
+
+/// The members, highest rank first, with the names that these keys open.
+pub(crate) fn members_of(membership: &Membership, epochs: &BTreeMap<EpochId, SecretKey>) -> Vec<Member> {
+    let members = membership.identities.iter().filter_map(|(identity, member)| {
+        let name = member.name.as_ref().and_then(|note| note.read(epochs, NotePurpose::Name));
+        let devices = member.devices.values();
+        let devices = devices.map(|one| MemberDevice { device: one.device, certified_ms: one.issued_ms });
+        Some(Member {
+            identity: *identity,
+            name: name.unwrap_or_default(),
+            rank: member.rank?,
+            devices: devices.collect(),
+        })
+    });
+    let mut members: Vec<Member> = members.collect();
+    members.sort_by(|a, b| b.rank.cmp(&a.rank).then_with(|| (&a.name, a.identity).cmp(&(&b.name, b.identity))));
+    members
 }
 
 impl Database {
@@ -149,24 +167,7 @@ impl Database {
     /// [`SpaceError::UnknownSpace`], [`SpaceError::Read`].
     pub fn members(&self, space: &SpaceId) -> Result<Vec<Member>, SpaceError> {
         let state = self.space_state(space)?;
-        let mut members: Vec<Member> = state
-            .membership
-            .identities
-            .iter()
-            .filter_map(|(identity, member)| {
-                let name = member.name.as_ref().and_then(|note| state.open_note(note, NotePurpose::Name));
-                let devices = member.devices.values();
-                let devices = devices.map(|one| MemberDevice { device: one.device, certified_ms: one.issued_ms });
-                Some(Member {
-                    identity: *identity,
-                    name: name.unwrap_or_default(),
-                    rank: member.rank?,
-                    devices: devices.collect(),
-                })
-            })
-            .collect();
-        members.sort_by(|a, b| b.rank.cmp(&a.rank).then_with(|| (&a.name, a.identity).cmp(&(&b.name, b.identity))));
-        Ok(members)
+        Ok(members_of(&state.membership, &state.table.epochs))
     }
 
     /// Gives an identity a rank, and its devices the keys that come with it. Those devices learn of it when they next
@@ -255,7 +256,8 @@ impl Database {
         }
         let genesis =
             member.genesis.ok_or(CardError { why: "its recovery key did not agree to be that of the identity" })?;
-        let name = member.name.as_ref().and_then(|note| state.open_note(note, NotePurpose::Name)).unwrap_or_default();
+        let name =
+            member.name.as_ref().and_then(|note| note.read(&state.table.epochs, NotePurpose::Name)).unwrap_or_default();
         let card = IdentityCard { genesis, name, certificates: member.devices.values().copied().collect() };
         if rank < held {
             self.take(&control, space, &state, identity, member)?;

@@ -57,10 +57,7 @@ pub(crate) fn effective_table(
     let may_write =
         (membership.rank(device) >= Some(Rank::Writer) || planted!(ReaderWrites)) && !membership.needs_upgrade();
     let write_epoch = membership.write_epoch().filter(|epoch| may_write && epochs.contains_key(epoch));
-    let label = membership.label.as_ref().and_then(|label| {
-        let plaintext = label.open(epochs.get(&label.epoch)?, NotePurpose::Label)?;
-        Some(String::from_utf8_lossy(&plaintext).into_owned())
-    });
+    let label = membership.label.as_ref().and_then(|label| label.read(&epochs, NotePurpose::Label));
     EffectiveTable {
         control,
         devices: membership.devices.clone(),

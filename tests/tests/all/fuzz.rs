@@ -27,7 +27,7 @@ macro_rules! targets {
 }
 
 targets! {
-    body, card, change, commit, control, cursor, file, filter, head, header, http, import, message, proof, record, row,
+    audit, body, card, change, commit, control, cursor, file, filter, head, header, http, import, message, proof, record, row,
     schema, session, ticket, value, value_json, writer,
 }
 
