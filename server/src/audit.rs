@@ -32,26 +32,32 @@ pub(crate) fn told(entry: &AuditEntry) -> Told {
             format!("made the space; owned by {}, history {history} to newcomers", owners.join(", "))
         }
         AuditAction::Grant { to, rank, devices } => {
-            format!("gave {} rank {} ({})", shown(to), rank_name(*rank), counted(devices.len(), "device"))
+            format!(
+                "gave {} rank {} ({})",
+                shown(to),
+                rank_name(*rank),
+                counted(devices.len() as u64, "device", "devices")
+            )
         }
         AuditAction::Revoke { from, cuts } => {
-            format!("removed {}, cut {}, new keys", shown(from), counted(*cuts, "log"))
+            format!("removed {} with {}, and started new keys", shown(from), counted(*cuts as u64, "cut", "cuts"))
         }
         AuditAction::AddDevice { of, device } => {
             format!("added device {} of {}", short(&device.to_string()), shown(of))
         }
         AuditAction::RemoveDevice { of, device, cuts } => {
             let device = short(&device.to_string());
-            format!("removed device {device} of {}, cut {}, new keys", shown(of), counted(*cuts, "log"))
+            let cuts = counted(*cuts as u64, "cut", "cuts");
+            format!("removed device {device} of {} with {cuts}, and started new keys", shown(of))
         }
         AuditAction::Rotate { epoch, recipients } => {
-            format!("started epoch {epoch} for {}", counted(*recipients, "device"))
+            format!("started epoch {epoch} for {}", counted(*recipients as u64, "device", "devices"))
         }
         AuditAction::Rename { label } if label.is_empty() => {
             "renamed the space; the name can't be read here".to_owned()
         }
         AuditAction::Rename { label } => format!("renamed the space to {label:?}"),
-        AuditAction::Wraps { keys } => format!("passed on {}", counted(*keys, "key")),
+        AuditAction::Wraps { keys } => format!("passed on {}", counted(*keys as u64, "key", "keys")),
         AuditAction::Level { level } => format!("raised the feature level to {level}"),
         other => other.name().to_owned(),
     };
@@ -75,6 +81,7 @@ pub(crate) fn short(id: &str) -> String {
     format!("{}…", &id[..SHORT_DIGITS.min(id.len())])
 }
 
-fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+/// So many of something.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

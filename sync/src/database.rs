@@ -1,5 +1,6 @@
 //! A database that knows whose it is: the store, the device's keys, the identity and its spaces.
 
+mod accesses;
 mod audit;
 mod control;
 mod devices;
@@ -20,9 +21,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use accesses::MAX_ACCESSES;
 pub(crate) use control::{Control, SpaceState};
 pub use error::{DatabaseError, SpaceError};
-pub use info::{Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};
+pub use info::{AuditAccess, Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};
 pub use peers::MAX_PEER_ADDRESSES;
 pub(crate) use records::MAX_GENESIS_BYTES;
 pub use spaces::MAX_SPACE_OFFERS;
@@ -79,6 +81,8 @@ struct Inner {
     status: Mutex<SyncStatus>,
     /// How many sessions are open with each device that the status tells about.
     sessions: Mutex<BTreeMap<DeviceId, usize>>,
+    /// The number of the next access to remember, once it is known.
+    next_access: Mutex<Option<u64>>,
 }
 
 impl Deref for Database {
@@ -166,6 +170,7 @@ impl Database {
                 spaces: Mutex::default(),
                 status: Mutex::default(),
                 sessions: Mutex::default(),
+                next_access: Mutex::default(),
             }),
         })
     }

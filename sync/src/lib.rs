@@ -29,8 +29,8 @@ pub use audit::{
     AuditParty, AuditReport, AuditVerifyError, MAX_AUDIT_FINDINGS, verify_audit,
 };
 pub use database::{
-    CreateOptions, Database, DatabaseError, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_SPACE_OFFERS, Member,
-    MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
+    AuditAccess, CreateOptions, Database, DatabaseError, MAX_ACCESSES, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS,
+    MAX_SPACE_OFFERS, Member, MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;
 pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId, RecoveryWords, WordsError};

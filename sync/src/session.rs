@@ -2,6 +2,7 @@
 
 mod batch;
 mod exchange;
+mod fetches;
 mod hello;
 mod interface;
 mod join;
@@ -28,6 +29,7 @@ use tidewater_engine::log::Plane;
 use tidewater_engine::store::{Change, ChangeGuard, ReadError};
 
 use self::exchange::Exchange;
+use self::fetches::Fetches;
 use self::hello::Channel;
 use self::limits::{HELLO_TIMEOUT_MS, MAX_QUEUED_BYTES, MAX_REASON_BYTES};
 use self::message::{Hello, Message};
@@ -73,6 +75,7 @@ pub struct Session {
     peer: Option<IdentityId>,
     spaces: listing::Spaces,
     exchanges: BTreeMap<SpaceId, Exchange>,
+    fetches: Fetches,
     /// The space whose turn to send it was last.
     turn: Option<SpaceId>,
     in_flight: VecDeque<InFlight>,
@@ -152,6 +155,7 @@ impl Session {
             peer: None,
             spaces: listing::Spaces::default(),
             exchanges: BTreeMap::new(),
+            fetches: Fetches::default(),
             turn: None,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -319,6 +323,7 @@ impl Session {
             self.wake_at(self.now_ms.saturating_add(self.config.anti_entropy_ms));
         }
         self.take_news()?;
+        self.remember_all_fetched();
         self.list_all()
     }
 
@@ -388,6 +393,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.remember_all_fetched();
         if self.in_status {
             self.database.leave_status(&self.config.remote);
         }

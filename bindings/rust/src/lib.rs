@@ -26,8 +26,8 @@ pub use tidewater_net::node::{
 };
 pub use tidewater_net::transport::{Addr, AddrError};
 pub use tidewater_sync::{
-    AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind, AuditFinding, AuditMeaning,
-    AuditParty, AuditReport, AuditVerifyError, CreateOptions, Database, DatabaseError, IdentityCard, IdentityId,
-    Member, MemberDevice, OpenOptions, PeerRecord, PeerStatus, RecoveryWords, SessionEvent, SpaceError, SpaceInfo,
-    SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict, WordsError, verify_audit,
+    AuditAccess, AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind, AuditFinding,
+    AuditMeaning, AuditParty, AuditReport, AuditVerifyError, CreateOptions, Database, DatabaseError, IdentityCard,
+    IdentityId, Member, MemberDevice, OpenOptions, PeerRecord, PeerStatus, RecoveryWords, SessionEvent, SpaceError,
+    SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict, WordsError, verify_audit,
 };

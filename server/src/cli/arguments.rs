@@ -1,8 +1,11 @@
 //! What the command line takes.
 
+mod audit;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use audit::{AuditAccesses, AuditCommand, AuditExport, AuditList, AuditVerify};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidewater_engine::space::Rank;
 
@@ -130,7 +133,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tide void --db notes.db\n  tide void --db notes.db --space 3f… --output ndjson"
     )]
     Void(Void),
-    /// Show who gave whom which rank in a space, and what became of it
+    /// Show who gave whom which rank in a space and what became of it, and who fetched what
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Give a member another rank
@@ -577,78 +580,6 @@ pub(crate) struct Peers {
 
 #[derive(Debug, Args)]
 pub(crate) struct Void {
-    #[command(flatten)]
-    pub(crate) space: InSpace,
-    /// How many are listed at most
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) first: usize,
-    /// Go on after the last one of an earlier list, by its cursor, which --json shows
-    #[arg(long, value_name = "CURSOR")]
-    pub(crate) after: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// List the control commits of a space in causal order, with what became of each
-    #[command(after_help = AUDIT_LIST_EXAMPLES)]
-    List(AuditList),
-    /// Write the control logs of a space, as they are signed and sealed, to a new file that proves itself
-    #[command(after_help = AUDIT_EXPORT_EXAMPLES)]
-    Export(AuditExport),
-    /// Check a file that `tide audit export` wrote, without a database; names the first bad entry
-    #[command(after_help = AUDIT_VERIFY_EXAMPLES)]
-    Verify(AuditVerify),
-}
-
-const AUDIT_LIST_EXAMPLES: &str = "\
-Examples:
-  tide audit list --db notes.db
-  tide audit list --db notes.db --space 3f… --output ndjson
-
-Times are what the writer's clock said; nothing rests on them. Verdicts: effective, void (the author's rank did not
-allow it, or it contradicts what it was written after), malformed, unknown (of newer software).";
-
-const AUDIT_EXPORT_EXAMPLES: &str = "\
-Examples:
-  tide audit export --db notes.db trail.tideaudit
-  tide audit export --db notes.db --space 3f… --sealed trail.tideaudit
-
-The file has the space's control key, unless --sealed: who reads it sees members, ranks and devices, as a relay does.
-Names, labels and documents stay sealed. It is signed by this device, and has mode 0600.";
-
-const AUDIT_VERIFY_EXAMPLES: &str = "\
-Examples:
-  tide audit verify trail.tideaudit
-  tide audit verify --space 3f… --list --json trail.tideaudit
-
-Fails with 5 at the first thing that was changed, named by log, sequence and byte; with 1 where entries say that
-something was left out. What was left out at the end of a log, and nothing was written after, can't be seen.";
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditExport {
-    /// The file to make
-    pub(crate) file: PathBuf,
-    /// Leave the control key out: signatures, roots and order can be checked, and the meaning can't be read
-    #[arg(long)]
-    pub(crate) sealed: bool,
-    #[command(flatten)]
-    pub(crate) space: InSpace,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditVerify {
-    /// The file
-    pub(crate) file: PathBuf,
-    /// The id of the space whose trail it has to be
-    #[arg(long, value_name = "ID")]
-    pub(crate) space: Option<String>,
-    /// Also list every entry
-    #[arg(long)]
-    pub(crate) list: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditList {
     #[command(flatten)]
     pub(crate) space: InSpace,
     /// How many are listed at most

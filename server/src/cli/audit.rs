@@ -9,19 +9,20 @@ use serde_json::{Value as Json, json};
 use tidewater_engine::id::SpaceId;
 use tidewater_sync::{AuditEntry, AuditExportError, AuditMeaning, AuditReport, AuditVerifyError, verify_audit};
 
-use super::arguments::{AuditCommand, AuditExport, AuditList, AuditVerify};
+use super::arguments::{AuditAccesses, AuditCommand, AuditExport, AuditList, AuditVerify};
 use super::context::Context;
 use super::failure::{Code, Done, Failure};
 use super::output::Output;
 use super::sharing::rank_name;
 use super::transfer::readable;
-use crate::audit::{short, shown, told};
+use crate::audit::{counted, short, shown, told};
 use crate::graphql::{self, place_cursor};
 
 pub(crate) fn audit(context: &mut Context, command: &AuditCommand) -> Done {
     match command {
         AuditCommand::List(wanted) => list(context, wanted),
         AuditCommand::Export(wanted) => export(context, wanted),
+        AuditCommand::Access(wanted) => access(context, wanted),
         AuditCommand::Verify(wanted) => {
             let path = context.folder.join(&wanted.file);
             verify(&mut context.output, &path, wanted)
@@ -63,7 +64,26 @@ fn record(entry: &AuditEntry, table: bool) -> Json {
     record
 }
 
+fn access(context: &mut Context, wanted: &AuditAccesses) -> Done {
+    let space = context.space(&wanted.space)?;
+    let accesses = context.database.accesses(space.as_ref(), wanted.first)?;
+    let records: Vec<Json> = accesses
+        .iter()
+        .map(|access| {
+            json!({
+                "device": access.device.to_string(), "identity": access.identity.map(|identity| identity.to_string()),
+                "space": access.space.to_string(), "plane": access.plane.name(), "entries": access.entries,
+                "first": graphql::time(access.first_ms), "last": graphql::time(access.last_ms),
+            })
+        })
+        .collect();
+    context.output.records(&["last", "entries", "plane", "device", "space"], &records)
+}
+
 fn export(context: &mut Context, wanted: &AuditExport) -> Done {
+    if wanted.file.as_os_str() == "-" {
+        return Err(Failure::usage("name a file to make: an audit trail is not written to standard output"));
+    }
     let space = context.space_or_home(&wanted.space)?;
     let path = context.folder.join(&wanted.file);
     let named = |error: &dyn std::fmt::Display| Failure::failed(format!("{}: {error}", path.display()));
@@ -93,8 +113,10 @@ fn export(context: &mut Context, wanted: &AuditExport) -> Done {
          labels and documents stay sealed. Keep it as you keep the database, or leave the key out with --sealed."
     };
     let sentence = format!(
-        "exported {} entries of {} control logs ({} bytes)\n{key}",
-        exported.entries, exported.logs, exported.bytes
+        "exported {} of {} ({} bytes)\n{key}",
+        counted(exported.entries, "control entry", "control entries"),
+        counted(exported.logs, "log", "logs"),
+        exported.bytes
     );
     let record = json!({
         "space": space.to_string(), "file": path.display().to_string(), "logs": exported.logs,

@@ -46,6 +46,7 @@ const RESERVED_ROOTS: &[&str] = &[
     "identity",
     "removeDevice",
     "audit",
+    "accesses",
 ];
 
 /// Type names that no collection can take.
@@ -89,6 +90,7 @@ const RESERVED_TYPES: &[&str] = &[
     "DocumentPatch",
     "VoidCommit",
     "AuditEntry",
+    "Access",
 ];
 
 /// The stems of the input types that are made for shapes, and what follows them.

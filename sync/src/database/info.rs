@@ -1,6 +1,7 @@
 //! What the database tells about spaces, members and peers.
 
 use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 
 use crate::identity::IdentityId;
@@ -64,4 +65,23 @@ pub struct SpaceOffer {
     pub from: IdentityId,
     /// When the offer came, in milliseconds since 1970 UTC.
     pub received_ms: i64,
+}
+
+/// What another device fetched from this database in one session, of one space and plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditAccess {
+    /// The device, as the transport proved it.
+    pub device: DeviceId,
+    /// Whose device it is, as it proved in its hello.
+    pub identity: Option<IdentityId>,
+    /// The space.
+    pub space: SpaceId,
+    /// Who may do what, or documents.
+    pub plane: Plane,
+    /// How many entries were sent.
+    pub entries: u64,
+    /// When the first was sent, in milliseconds since 1970 UTC.
+    pub first_ms: i64,
+    /// When the last was sent, in milliseconds since 1970 UTC.
+    pub last_ms: i64,
 }

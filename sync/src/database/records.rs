@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidewater_engine::id::{DeviceId, SpaceId};
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::{Rank, SecretKey};
 use tidewater_engine::store::Store;
 
 use super::error::SpaceError;
+use super::info::AuditAccess;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option, put_time};
 use crate::device::DeviceKey;
 use crate::identity::{
@@ -23,6 +25,7 @@ pub(super) const SPACE_PREFIX: &str = "space/";
 pub(super) const OFFER_PREFIX: &str = "offer/";
 pub(super) const INVITE_PREFIX: &str = "invite/";
 pub(super) const PEER_PREFIX: &str = "peer/";
+pub(super) const ACCESS_PREFIX: &str = "access/";
 
 const VERSION: u8 = 1;
 /// The longest genesis of a space, in bytes.
@@ -42,6 +45,16 @@ pub(super) fn peer(device: &DeviceId) -> String {
 
 pub(super) fn offer(offer: &[u8; 16]) -> String {
     offer.iter().fold(OFFER_PREFIX.to_owned(), |name, byte| format!("{name}{byte:02x}"))
+}
+
+/// By name, accesses come in the order in which they began.
+pub(super) fn access(number: u64) -> String {
+    format!("{ACCESS_PREFIX}{number:016x}")
+}
+
+/// The number of the access of this name.
+pub(super) fn access_number(name: &str) -> Option<u64> {
+    u64::from_str_radix(name.strip_prefix(ACCESS_PREFIX)?, 16).ok()
 }
 
 /// The record of this name, if there is one.
@@ -273,5 +286,31 @@ impl Codec for PeerEntry {
         let addresses = (0..count).map(|_| reader.text(Ticket::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?;
         let seen_ms = if reader.bool()? { Some(reader.time()?) } else { None };
         Ok(Self { identity, addresses, seen_ms })
+    }
+}
+
+impl Codec for AuditAccess {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        self.device.encode(out);
+        put_option(out, self.identity.as_ref());
+        self.space.encode(out);
+        self.plane.encode(out);
+        put_number(out, self.entries);
+        put_time(out, self.first_ms);
+        put_time(out, self.last_ms);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        version(reader)?;
+        Ok(Self {
+            device: DeviceId::decode(reader)?,
+            identity: reader.option()?,
+            space: SpaceId::decode(reader)?,
+            plane: Plane::decode(reader)?,
+            entries: reader.number()?,
+            first_ms: reader.time()?,
+            last_ms: reader.time()?,
+        })
     }
 }

@@ -7,12 +7,13 @@ mod tickets;
 use std::path::Path;
 
 use tidewater_engine::id::EpochId;
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{Location, OpenError, Store};
 use tidewater_engine::value::Fields;
 
 use super::records::{self, SpaceRecord};
-use super::{CreateOptions, Database, DatabaseError, OpenOptions, SpaceError};
+use super::{AuditAccess, CreateOptions, Database, DatabaseError, MAX_ACCESSES, OpenOptions, SpaceError};
 use crate::codec::Codec;
 use crate::session::pair::Replica;
 use crate::simulation::{Person, SimulatedHost};
@@ -193,6 +194,48 @@ fn a_peer_is_connected_while_any_session_with_it_is_open() {
     assert!(connected());
     ada.leave_status(&device);
     assert!(!connected());
+}
+
+#[test]
+fn the_newest_accesses_are_remembered_and_older_ones_make_room() {
+    let ada = Replica::person(1, "Ada");
+    let access = |entries: u64, last_ms: i64| AuditAccess {
+        device: Person::new(2, "Ben").devices[0].0.device(),
+        identity: None,
+        space: ada.home_space(),
+        plane: Plane::Data,
+        entries,
+        first_ms: 0,
+        last_ms,
+    };
+    for number in 0..MAX_ACCESSES {
+        assert_eq!(ada.note_access(None, &access(1, number as i64)).unwrap(), number);
+    }
+    assert_eq!(ada.note_access(Some(7), &access(2, 9_000)).unwrap(), 7, "one that goes on keeps its place");
+    assert_eq!(ada.accesses(None, 1).unwrap(), [access(2, 9_000)]);
+    assert_eq!(ada.note_access(None, &access(3, 9_001)).unwrap(), MAX_ACCESSES);
+    let all = ada.accesses(Some(&ada.home_space()), usize::MAX).unwrap();
+    assert_eq!(all.len() as u64, MAX_ACCESSES);
+    assert_eq!(all.last(), Some(&access(1, 1)), "the oldest made room");
+    assert_eq!(ada.note_access(Some(0), &access(4, 9_002)).unwrap(), MAX_ACCESSES + 1, "driven out, it begins anew");
+    assert_eq!(ada.accesses(None, usize::MAX).unwrap().len() as u64, MAX_ACCESSES);
+    let elsewhere = tidewater_engine::id::SpaceId([0; 32]);
+    assert_eq!(ada.accesses(Some(&elsewhere), usize::MAX).unwrap(), []);
+}
+
+#[test]
+fn accesses_are_counted_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ada.tide");
+    let database = create(&path);
+    let space = database.home().unwrap();
+    let (device, plane) = (database.device(), Plane::Control);
+    let access = AuditAccess { device, identity: None, space, plane, entries: 1, first_ms: 1, last_ms: 2 };
+    assert_eq!(database.note_access(None, &access).unwrap(), 0);
+    drop(database);
+    let database = open(&path).unwrap();
+    assert_eq!(database.note_access(None, &access).unwrap(), 1);
+    assert_eq!(database.accesses(None, 9).unwrap(), [access.clone(), access]);
 }
 
 #[test]

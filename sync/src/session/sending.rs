@@ -72,6 +72,7 @@ impl Session {
         if planted!(EntryLost) && entries.len() > 1 {
             entries.pop();
         }
+        self.note_fetched(space, plane, entries.len() as u64);
         let asked = self.exchanges.get(&space).is_some_and(|exchange| exchange.open);
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {

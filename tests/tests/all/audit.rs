@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use serde_json::{Value as Json, json};
 use tidewater_engine::id::SpaceId;
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::Location;
 use tidewater_sync::{
@@ -80,7 +81,7 @@ fn the_trail_tells_who_did_what_and_what_became_of_it_at_every_door() {
     assert_eq!(listed.as_array().map(Vec::len), Some(trail.len()));
     let grant = of("grant");
     assert_eq!((&grant["name"], &grant["subject"], &grant["rank"]), (&json!("Ada"), &json!(ben_id), &json!("admin")));
-    assert_eq!(of("revoke")["what"], "removed Ben, cut 0 logs, new keys");
+    assert_eq!(of("revoke")["what"], "removed Ben with 0 cuts, and started new keys");
     assert_eq!(of("genesis")["what"], "made the space; owned by Ada, history open to newcomers");
     let table = desk.run("a", &["audit", "list", "--space", &space]).out;
     assert!(table.contains("gave Ben rank admin (1 device)") && table.contains("void"), "{table}");
@@ -100,6 +101,33 @@ fn the_trail_tells_who_did_what_and_what_became_of_it_at_every_door() {
     let page = format!("{{ audit(space: \"{space}\", first: 1, after: \"{cursor}\") {{ cursor }} }}");
     let page = desk.run("a", &["query", &page, "--json"]).json()["data"]["audit"].clone();
     assert_eq!(page, json!([{ "cursor": listed[2]["cursor"] }]));
+}
+
+#[test]
+fn who_fetched_what_is_listed_at_every_door() {
+    let desk = Desk::new();
+    let (ada, ben, space) = story(Location::File(desk.path("a.db")));
+    let held = ben.vector(&space, Plane::Control).expect("a vector").total() - 1;
+    let (device, identity) = (ben.device().to_string(), ben.identity().expect("Ben").to_string());
+    drop(ada);
+    let space = space.to_string();
+    let listed = desk.run("a", &["audit", "access", "--space", &space, "--json"]).json();
+    let control: Vec<&Json> =
+        listed.as_array().expect("a list").iter().filter(|access| access["plane"] == "control").collect();
+    let entries: u64 = control.iter().filter_map(|access| access["entries"].as_u64()).sum();
+    // Who joins is told some of it twice: before it says what it has, and after.
+    assert!(entries >= held, "all that Ben has but his own: {listed}");
+    assert!(control.iter().all(|access| access["device"] == *device && access["identity"] == *identity), "{listed}");
+    assert_eq!(desk.run("a", &["audit", "access", "--json"]).json(), listed, "nobody fetched anything else");
+    let one = desk.run("a", &["audit", "access", "--first", "1", "--json"]).json();
+    assert_eq!(one, json!([listed[0]]));
+    let query = "{ accesses(first: 1) { device identity space plane entries first last } }";
+    assert_eq!(desk.run("a", &["query", query, "--json"]).json()["data"]["accesses"], one);
+    let home = desk.run("a", &["space", "list", "--json"]).json()[0]["space"].as_str().expect("a home").to_owned();
+    let query = format!("{{ accesses(space: \"{home}\") {{ device }} }}");
+    assert_eq!(desk.run("a", &["query", &query, "--json"]).json()["data"]["accesses"], json!([]));
+    desk.run("a", &["audit", "access", "--space", "nowhere"]).assert_refused(3, "no space is called");
+    assert!(desk.run("a", &["audit", "access"]).out.starts_with("LAST"));
 }
 
 #[test]
@@ -393,5 +421,6 @@ fn a_file_that_is_no_whole_trail_is_refused_with_what_is_wrong_and_where() {
     desk.run("a", &["audit", "export", "--space", "nowhere", "x"]).assert_refused(3, "no space is called");
     let nowhere = desk.path("no/such/folder").display().to_string();
     desk.run("a", &["audit", "export", &nowhere]).assert_refused(1, "no/such/folder");
+    desk.run("a", &["audit", "export", "-"]).assert_refused(2, "name a file to make");
     desk.run("none", &["audit", "export", "x"]).assert_refused(3, "none.db");
 }

@@ -1,8 +1,8 @@
-//! The root field about who gave whom which rank.
+//! Root fields about who gave whom which rank, and who fetched what.
 
 use async_graphql::Value as Answer;
 use async_graphql::dynamic::{Field, FieldValue, Object, TypeRef};
-use tidewater_sync::AuditEntry;
+use tidewater_sync::{AuditAccess, AuditEntry};
 
 use super::operator::{number, optional, rank_name, text};
 use super::sharing::{space_argument, space_of};
@@ -19,7 +19,9 @@ struct Entry {
 
 pub(super) fn register(parts: &mut Parts) {
     parts.register(entry_type());
+    parts.register(access_type());
     parts.queries.push(audit());
+    parts.queries.push(accesses());
 }
 
 fn entry_type() -> Object {
@@ -38,7 +40,8 @@ fn entry_type() -> Object {
                 .description("Why it counts for nothing, if so, for people."),
         )
         .field(
-            plain_time("claimed").description("When, by the clock of the device that wrote it. Nothing rests on it."),
+            time("claimed", |entry: &Entry| entry.entry.claimed_ms)
+                .description("When, by the clock of the device that wrote it. Nothing rests on it."),
         )
         .field(
             optional("identity", TypeRef::ID, move |entry: &Entry| {
@@ -63,10 +66,38 @@ fn entry_type() -> Object {
         .description("A control commit of a space: something that was said about who may do what in it.")
 }
 
-fn plain_time(name: &str) -> Field {
-    super::plain(name, TypeRef::named_nn("Timestamp"), |entry: &Entry| {
-        Ok(Some(FieldValue::value(instant::format(entry.entry.claimed_ms))))
+fn time<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> i64 + Send + Sync + 'static) -> Field {
+    super::plain(name, TypeRef::named_nn("Timestamp"), move |parent| {
+        Ok(Some(FieldValue::value(instant::format(of(parent)))))
     })
+}
+
+fn access_type() -> Object {
+    Object::new("Access")
+        .field(text("device", |access: &AuditAccess| access.device.to_string()))
+        .field(optional("identity", TypeRef::ID, |access: &AuditAccess| {
+            access.identity.map(|identity| Answer::from(identity.to_string()))
+        }))
+        .field(text("space", |access: &AuditAccess| access.space.to_string()))
+        .field(text("plane", |access: &AuditAccess| access.plane.name().to_owned()).description("control or data."))
+        .field(number("entries", |access: &AuditAccess| access.entries).description("How many entries were sent."))
+        .field(time("first", |access: &AuditAccess| access.first_ms))
+        .field(time("last", |access: &AuditAccess| access.last_ms))
+        .description("What another device fetched from this one in one session, of one space and plane.")
+}
+
+fn accesses() -> Field {
+    let arguments = [space_argument(), ("first", TypeRef::named(TypeRef::INT))];
+    root("accesses", TypeRef::named_nn_list_nn("Access"), &arguments, |call| async move {
+        let wanted = || -> Result<_, LowerError> { Ok((page::space(&call.arguments)?, page::first(&call.arguments)?)) };
+        let (space, first) = wanted().map_err(error::lowering)?;
+        let accesses =
+            call.scope.run(move |database| database.accesses(space.as_ref(), first).map_err(error::space)).await?;
+        Ok(Some(FieldValue::list(accesses.into_iter().map(FieldValue::owned_any))))
+    })
+    .description(
+        "What other devices fetched from this one, of one space or of all, newest first; 100 when nothing is said.",
+    )
 }
 
 fn audit() -> Field {

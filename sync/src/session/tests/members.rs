@@ -34,6 +34,36 @@ fn a_reader_reads_and_may_not_write() {
 }
 
 #[test]
+fn what_a_member_fetches_is_remembered_at_once_then_once_a_minute_and_at_the_end() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
+    let home = ada.home_space();
+    ada.write(home, "note", "read me");
+    join(&ada, &ben, Rank::Reader);
+    let accesses = || ada.accesses(Some(&home), 100).unwrap();
+    let of = |plane| -> u64 {
+        let accesses = accesses().into_iter().filter(|access| access.plane == plane);
+        accesses.map(|access| access.entries).sum()
+    };
+    assert_eq!(of(Plane::Data), ben.vector(&home, Plane::Data).unwrap().total());
+    // Who joins is told some of it twice: before it says what it has, and after.
+    assert!(of(Plane::Control) >= ben.vector(&home, Plane::Control).unwrap().total());
+    assert!(accesses().iter().all(|one| one.device == ben.device() && one.identity == ben.identity()));
+    let before = accesses().len();
+    let mut pair = Pair::new(&ben, &ada);
+    pair.drive();
+    assert_eq!(accesses().len(), before, "who lacks nothing fetches nothing");
+    for (number, (passed_ms, remembered)) in [(0, 1), (0, 1), (60_000, 3), (59_999, 3)].into_iter().enumerate() {
+        ada.host.advance(passed_ms);
+        ada.write(home, "note", &format!("{number}"));
+        pair.drive();
+        assert_eq!((accesses().len(), accesses()[0].entries), (before + 1, remembered), "{number}");
+    }
+    drop(pair);
+    let last = accesses().remove(0);
+    assert_eq!((last.entries, last.last_ms - last.first_ms), (4, 119_999));
+}
+
+#[test]
 fn a_stranger_gets_a_hello_and_nothing_else() {
     let (ada, eve) = (Replica::person(1, "Ada"), Replica::person(2, "Eve"));
     let home = ada.home_space();
@@ -44,6 +74,7 @@ fn a_stranger_gets_a_hello_and_nothing_else() {
     assert_eq!(pair.acceptor.sent.len(), 3, "hello, proof, and an empty list");
     assert!(pair.acceptor.sent.iter().all(|frame| !contains(frame, home.as_bytes())));
     assert!(ada.status().peers.is_empty() && ada.peers().unwrap().is_empty(), "strangers leave no trace");
+    assert_eq!(ada.accesses(None, 9).unwrap(), []);
 }
 
 #[test]
