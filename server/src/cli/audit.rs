@@ -42,7 +42,7 @@ fn list(context: &mut Context, wanted: &AuditList) -> Done {
 fn trail(output: &mut Output, entries: &[AuditEntry]) -> Done {
     let table = output.is_table();
     let records: Vec<Json> = entries.iter().map(|entry| record(entry, table)).collect();
-    output.records(&["claimed", "who", "what", "verdict", "sequence", "writer"], &records)
+    output.records(&["claimed", "who", "what", "verdict", "why", "sequence", "writer"], &records)
 }
 
 /// One entry; in a table, who wrote it in short.

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use tidewater_engine::id::{SpaceId, WriterId};
-use tidewater_engine::log::Plane;
-use tidewater_engine::space::Rank;
+use tidewater_engine::id::{DeviceId, Incarnation, SpaceId, WriterId};
+use tidewater_engine::log::seal::{EntryDraft, Sealed, Sealer};
+use tidewater_engine::log::tree::leaf_hash;
+use tidewater_engine::log::{Frontier, Place, Plane, Prefix, head_message};
+use tidewater_engine::space::{Rank, SecretKey};
+use tidewater_engine::store::{LogBatch, LoggedEntry, SignedHead};
 
 use super::format::{MAGIC_BYTES, RecordReader};
-use super::{AuditAction, AuditEntry, AuditExportError, AuditFaultKind, AuditVerifyError, verify_audit};
+use super::{AuditAction, AuditEntry, AuditExportError, AuditFaultKind, AuditFinding, AuditVerifyError, verify_audit};
 use crate::membership::Verdict;
 use crate::session::pair::Replica;
 use crate::simulation::Person;
@@ -126,6 +129,66 @@ fn damage_is_named_by_log_sequence_and_byte() {
         fault.to_string(),
         format!("log {writer}, entry 2: it was changed after it was exported (at byte {third})")
     );
+}
+
+/// A log that a member writes by hand: one entry, signed.
+fn said_by(ben: &Person, space: SpaceId, draft: EntryDraft, key: &SecretKey, body: &[u8]) -> LogBatch {
+    let device = &ben.devices[0].0;
+    let writer = WriterId { device: device.device(), incarnation: Incarnation([7; 8]) };
+    let place = Place { space, plane: Plane::Control, writer, sequence: 0 };
+    let Sealed { header, body } = Sealer::new().seal(&place, draft, key, [1; 16], body).unwrap();
+    let mut frontier = Frontier::default();
+    frontier.append(leaf_hash(&place, &header));
+    let prefix = frontier.prefix();
+    let signature = device.sign(&head_message(&space, Plane::Control, &writer, &prefix));
+    LogBatch {
+        space,
+        plane: Plane::Control,
+        writer,
+        from: 0,
+        entries: vec![LoggedEntry { header, body }],
+        head: SignedHead { length: 1, root: Some(prefix.root), signature },
+    }
+}
+
+#[test]
+fn what_a_hostile_member_says_is_told_offline_as_every_replica_judges_it() {
+    let whole = EntryDraft { timestamp_ms: 5, first: true, last: true, dependencies: vec![], control: vec![] };
+    let half = EntryDraft { last: false, ..whole.clone() };
+    let nobody = WriterId { device: DeviceId([1; 32]), incarnation: Incarnation([1; 8]) };
+    let too_early = EntryDraft { dependencies: vec![(nobody, Prefix { length: 3, root: [3; 32] })], ..whole.clone() };
+    let another_key = SecretKey::new([5; 32]);
+    for (draft, other_key, verdict, waiting) in [
+        (whole.clone(), None, Some(Verdict::Malformed), 0),
+        (whole, Some(&another_key), Some(Verdict::Malformed), 0),
+        (half, None, None, 1),
+        (too_early, None, None, 1),
+    ] {
+        let (ada, space) = ada();
+        let ben = Person::new(2, "Ben");
+        let key = ada.effective(&space).unwrap().control_key.clone().unwrap();
+        let batch = said_by(&ben, space, draft.clone(), other_key.unwrap_or(&key), b"gibberish");
+        ada.receive(&batch).unwrap();
+        let report = verify_audit(&*exported(&ada, &space, false), None).unwrap();
+        let finding = match (draft.last, draft.dependencies.is_empty()) {
+            (false, _) => vec![AuditFinding::Unfinished { writer: batch.writer, length: 1 }],
+            (_, true) => vec![],
+            (_, false) => {
+                vec![AuditFinding::Missing { writer: nobody, held: 0, length: 3, by: (batch.writer, 0) }]
+            }
+        };
+        assert_eq!((&report.findings, report.findings_count), (&finding, finding.len() as u64));
+        let meaning = report.meaning.unwrap();
+        assert_eq!(meaning.waiting, waiting);
+        let online = ada.audit(&space, None, 100).unwrap();
+        let of_ben = |trail: &[AuditEntry]| trail.iter().find(|entry| entry.place.writer == batch.writer).cloned();
+        let (online, offline) = (of_ben(&online), of_ben(&meaning.trail));
+        assert_eq!(offline.as_ref().map(|entry| entry.verdict), verdict);
+        let judged = |entry: Option<AuditEntry>| entry.map(|entry| (entry.place, entry.verdict, entry.why));
+        assert_eq!(judged(offline), judged(online));
+        let sealed = verify_audit(&*exported(&ada, &space, true), None).unwrap();
+        assert_eq!(sealed.findings, finding, "the same is found without the key");
+    }
 }
 
 #[test]

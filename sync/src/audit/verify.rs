@@ -85,6 +85,13 @@ pub enum AuditFinding {
         /// The log and the sequence of the entry that says so.
         by: (WriterId, u64),
     },
+    /// A log ends in the middle of a commit: its end was left out, or has not come to the exporter.
+    Unfinished {
+        /// The log.
+        writer: WriterId,
+        /// How many of its entries are there.
+        length: u64,
+    },
     /// An entry was written after another history of a log: one of the two writers said two things.
     Contradicted {
         /// The log.
@@ -103,6 +110,9 @@ impl std::fmt::Display for AuditFinding {
                 f,
                 "log {writer} has {held} entries here, and log {other}, entry {sequence} was written after {length} of them"
             ),
+            Self::Unfinished { writer, length } => {
+                write!(f, "log {writer} ends in the middle of a commit, after {length} entries")
+            }
             Self::Contradicted { writer, length, by: (other, sequence) } => write!(
                 f,
                 "log {other}, entry {sequence} was written after another history of log {writer}, up to {length}"

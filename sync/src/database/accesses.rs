@@ -13,7 +13,7 @@ pub const MAX_ACCESSES: u64 = 4_096;
 impl Database {
     /// What other devices fetched from this database, of one space or of all, newest first, at most `limit` of them: for each
     /// session, space and plane how many entries were sent, and when. The last [`MAX_ACCESSES`] are remembered; after a crash
-    /// the counts of its last minute may be missing.
+    /// the counts of its last minute may be missing. A member who fetches again and again drives out older ones.
     ///
     /// # Errors
     /// [`SpaceError::Read`], [`SpaceError::Record`].

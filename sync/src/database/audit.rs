@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use tidewater_engine::id::SpaceId;
-use tidewater_engine::log::Place;
+use tidewater_engine::log::{Place, Plane};
 
 use super::{Database, SpaceError};
 use crate::audit::{self, AuditEntry, AuditExportError, AuditExported, Start, Trail};
@@ -20,7 +20,10 @@ impl Database {
     pub fn audit(&self, space: &SpaceId, after: Option<&Place>, limit: usize) -> Result<Vec<AuditEntry>, SpaceError> {
         // Held so that what is read is what was evaluated.
         let control = self.control();
-        let state = self.state_under(&control, space)?;
+        let mut state = self.state_under(&control, space)?;
+        if state.table.control != self.inner.store.applied(space, Plane::Control)? {
+            state = self.refresh(&control, space)?;
+        }
         let records = self.inner.store.control_history(space)?;
         drop(control);
         let trail = Trail::new(*space, records, &state.membership, &state.table.epochs);

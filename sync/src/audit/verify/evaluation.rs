@@ -108,11 +108,10 @@ fn receive(store: &Store, batches: Vec<LogBatch>) -> Result<(), AuditVerifyError
                 waiting.drain(..taken);
                 moved |= taken > 0;
                 match outcomes.into_iter().nth(taken) {
-                    None => {}
+                    None | Some(Ok(_)) => {}
                     // Others have to be applied before, so that it does not wait.
                     Some(Err(ReceiveError::ParkingFull { .. })) => break,
                     Some(Err(error)) => return Err(failed(error)),
-                    Some(Ok(_)) => {}
                 }
             }
         }

@@ -31,6 +31,8 @@ pub(super) struct Logs {
     roots: BTreeMap<WriterId, Vec<[u8; 32]>>,
     /// What entries say that they were written after.
     after: Vec<After>,
+    /// The logs that end in the middle of a commit.
+    unfinished: Vec<WriterId>,
     /// The entries themselves, where they are to be read.
     batches: Vec<LogBatch>,
     bytes: u64,
@@ -61,6 +63,7 @@ impl Logs {
             open: None,
             roots: BTreeMap::new(),
             after: Vec::new(),
+            unfinished: Vec::new(),
             batches: Vec::new(),
             bytes: 0,
         }
@@ -160,22 +163,29 @@ impl Logs {
         if log.frontier.length() == 0 || log.since_head > 0 {
             return Err(AuditFaultKind::Layout("a log that does not end at a head").into());
         }
+        if log.runs.open().is_some() {
+            self.unfinished.push(log.writer);
+        }
         self.open = None;
         Ok(())
     }
 
-    /// What entries say of logs that are not, or not so, in the file: the first of them, and how many.
+    /// What entries say of logs that are not, or not so, in the file, and where a log breaks off: the first of it, and how much.
     pub(super) fn findings(&self) -> (Vec<AuditFinding>, u64) {
-        let (mut findings, mut count) = (Vec::new(), 0);
-        for After { by, writer, prefix } in &self.after {
+        let length = |writer: &WriterId| self.roots.get(writer).map_or(0, Vec::len) as u64;
+        let unfinished = self.unfinished.iter();
+        let unfinished = unfinished.map(|writer| AuditFinding::Unfinished { writer: *writer, length: length(writer) });
+        let said = self.after.iter().filter_map(|After { by, writer, prefix }| {
             let roots = self.roots.get(writer).map_or(&[][..], Vec::as_slice);
             let (by, writer, length) = (*by, *writer, prefix.length);
-            let root = usize::try_from(length - 1).ok().and_then(|at| roots.get(at));
-            let finding = match root {
-                Some(root) if *root == prefix.root => continue,
-                Some(_) => AuditFinding::Contradicted { writer, length, by },
-                None => AuditFinding::Missing { writer, held: roots.len() as u64, length, by },
-            };
+            match usize::try_from(length - 1).ok().and_then(|at| roots.get(at)) {
+                Some(root) if *root == prefix.root => None,
+                Some(_) => Some(AuditFinding::Contradicted { writer, length, by }),
+                None => Some(AuditFinding::Missing { writer, held: roots.len() as u64, length, by }),
+            }
+        });
+        let (mut findings, mut count) = (Vec::new(), 0);
+        for finding in unfinished.chain(said) {
             count += 1;
             if findings.len() < MAX_AUDIT_FINDINGS {
                 findings.push(finding);
