@@ -3,11 +3,14 @@
 pub(crate) mod fold;
 pub(crate) mod held;
 mod json;
+pub mod policy;
 pub(crate) mod record;
 pub(crate) mod state;
 pub(crate) mod view;
 
-use crate::id::{DocumentId, SpaceId, WriterId};
+pub use policy::ConflictPolicy;
+
+use crate::id::{CommitId, ConflictVersion, DocumentId, SpaceId, WriterId};
 use crate::operation::FieldKind;
 use crate::value::{Fields, Value};
 
@@ -32,14 +35,20 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Conflict {
-    /// Concurrent writes left several values; the first is the one that reads show.
+    /// Concurrent writes left several values. `Transaction::resolve` settles it.
     Siblings {
         /// The field.
         field: String,
+        /// Which value reads show.
+        policy: ConflictPolicy,
+        /// What reads show: the first of the values, or with [`ConflictPolicy::KeepAll`] a list of them all.
+        shown: Value,
         /// The values, winner first.
         values: Vec<Sibling>,
+        /// These values: who resolves the conflict names it, so that nobody drops a value unseen.
+        version: ConflictVersion,
     },
-    /// The field was written as another kind; that cell is kept but not shown.
+    /// The field was written as another kind; that cell is kept but not shown. Any write of the field that has seen it settles it.
     Kind {
         /// The field.
         field: String,
@@ -64,10 +73,23 @@ pub enum Conflict {
 /// One of several concurrent values of a register.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sibling {
+    /// The commit that it is from.
+    pub commit: CommitId,
     /// The value.
     pub value: Value,
     /// Who wrote it.
     pub writer: WriterId,
-    /// When, by the writer's own clock: milliseconds since 1970 UTC.
+    /// When, by the writer's own clock: milliseconds since 1970 UTC. For display only.
     pub timestamp_ms: i64,
+}
+
+/// A document with conflicts, alive or not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConflictedDocument {
+    /// Its space.
+    pub space: SpaceId,
+    /// Its collection.
+    pub collection: String,
+    /// Its id.
+    pub id: DocumentId,
 }

@@ -82,6 +82,15 @@ byte_id!(
     /// A database file: random, made with the file.
     DatabaseId, 16
 );
+byte_id!(
+    /// A commit of a data plane: a hash of its place, the same on every replica.
+    CommitId, 16
+);
+byte_id!(
+    /// The concurrent values of one field as they were when somebody looked: a hash of the commits that they are from, the same
+    /// on every replica. Another value, or one less, is another version.
+    ConflictVersion, 16
+);
 
 /// The owner of one log per space and plane: a device in one of its incarnations.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,6 +13,7 @@ pub use check::Violation;
 pub use codec::{MAX_DECLARATIONS, MAX_DECLARED_NAME_BYTES, MAX_INDEX_FIELDS, SchemaError};
 pub use infer::{Inference, SAMPLE_RECORDS};
 
+use crate::document::ConflictPolicy;
 use crate::operation::FieldKind;
 use crate::value::Value;
 
@@ -41,6 +42,8 @@ pub struct Field {
     pub required: bool,
     /// What an insert writes when the field is not given.
     pub default: Option<Value>,
+    /// Which of concurrent values a register shows.
+    pub conflict: ConflictPolicy,
 }
 
 /// The declared type of a value.

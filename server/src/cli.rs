@@ -3,6 +3,7 @@
 mod arguments;
 mod audit;
 mod collections;
+mod conflicts;
 mod context;
 mod control;
 mod documents;
@@ -166,7 +167,8 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Update(update) => documents::update(context, update),
         Command::Delete(place) => documents::delete(context, place),
         Command::Restore(place) => documents::restore(context, place),
-        Command::Conflicts(place) => documents::conflicts(context, place),
+        Command::Conflicts(wanted) => conflicts::conflicts(context, wanted),
+        Command::Resolve(resolve) => conflicts::resolve(context, resolve),
         Command::Query(query) => queries::query(context, query),
         Command::Watch(watch) => network::watch(context, watch),
         Command::Collection(command) => collections::collection(context, command),

@@ -17,6 +17,10 @@ pub(crate) enum Fault {
     Unavailable,
     Damaged,
     Storage,
+    /// There is no conflict to resolve.
+    NoConflict,
+    /// A conflict is not what was seen.
+    ConflictChanged,
 }
 
 impl From<&ReadError> for Fault {
@@ -39,7 +43,9 @@ impl From<&WriteError> for Fault {
             WriteError::NoHome | WriteError::TwoSpaces { .. } | WriteError::Invalid { .. } => Self::Input,
             WriteError::Forbidden { .. } => Self::Forbidden,
             WriteError::Exists { .. } => Self::Exists,
-            WriteError::Missing { .. } => Self::NotFound,
+            WriteError::Missing { .. } | WriteError::UnknownSibling { .. } => Self::NotFound,
+            WriteError::NoConflict { .. } => Self::NoConflict,
+            WriteError::ConflictChanged { .. } => Self::ConflictChanged,
             WriteError::Schema { .. } => Self::Schema,
             WriteError::TooLarge { .. } => Self::TooLarge,
             _ => Self::Storage,

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod complete;
+pub(crate) mod conflict_cursor;
 mod error;
 mod instant;
 mod json;

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use accesses::MAX_ACCESSES;
 pub(crate) use control::{Control, SpaceState};
 pub use error::{DatabaseError, SpaceError};
-pub use info::{AuditAccess, Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};
+pub use info::{AuditAccess, Author, Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};
 pub use peers::MAX_PEER_ADDRESSES;
 pub(crate) use records::MAX_GENESIS_BYTES;
 pub use spaces::MAX_SPACE_OFFERS;

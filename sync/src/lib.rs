@@ -29,7 +29,7 @@ pub use audit::{
     AuditParty, AuditReport, AuditVerifyError, MAX_AUDIT_FINDINGS, verify_audit,
 };
 pub use database::{
-    AuditAccess, CreateOptions, Database, DatabaseError, MAX_ACCESSES, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS,
+    AuditAccess, Author, CreateOptions, Database, DatabaseError, MAX_ACCESSES, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS,
     MAX_SPACE_OFFERS, Member, MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;

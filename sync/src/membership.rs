@@ -22,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use evaluation::evaluate;
 pub(crate) use table::{effective_table, held_epochs};
 use tidewater_engine::id::{DeviceId, EpochId, WriterId};
-use tidewater_engine::space::{Authority, Rank};
+use tidewater_engine::space::{Authority, Rank, SecretKey};
 
 use crate::identity::{Certificate, IdentityGenesis, IdentityId, RootOrder};
-use crate::keys::{SealedNote, Wrapped};
+use crate::keys::{NotePurpose, SealedNote, Wrapped};
 
 /// What the control plane of a space means.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +72,16 @@ pub(crate) struct MemberState {
 pub(crate) type Recipient = (DeviceId, [u8; 32]);
 
 impl MemberState {
+    /// The name it was granted under; empty where none of the keys opens it.
+    pub(crate) fn name(&self, epochs: &BTreeMap<EpochId, SecretKey>) -> String {
+        self.name.as_ref().and_then(|note| note.read(epochs, NotePurpose::Name)).unwrap_or_default()
+    }
+
+    /// Whether the device is, or was, one of the member's, or its recovery key.
+    pub(crate) fn ever_had(&self, device: &DeviceId) -> bool {
+        self.removed.contains(device) || self.recipients().any(|(recipient, _)| recipient == *device)
+    }
+
     /// Everything that gets the keys which the member may have: its devices, and its recovery key.
     pub(crate) fn recipients(&self) -> impl Iterator<Item = Recipient> {
         let devices = self.devices.values().map(|certificate| (certificate.device, certificate.agreement));

@@ -105,6 +105,11 @@ fn check(shared: &mut SharedSpace, seed: u64, reached: &mut BTreeMap<&'static st
         });
         let listed: BTreeSet<_> = listed.map(|document| (document.collection, document.id.to_string())).collect();
         assert_eq!(listed, alive, "seed {seed}: what replica {member} lists");
+        assert_eq!(
+            conflicted(store),
+            expected_conflicted(&oracle),
+            "seed {seed}: what replica {member} lists as conflicted"
+        );
         assert_eq!(store.digest(&space).expect("a digest"), digest, "seed {seed}: replica {member} differs from 0");
         let verified = store.verify(&mut |_, _| {}).expect("a report");
         assert!(verified.problems.is_empty(), "seed {seed}: replica {member}: {:?}", verified.problems);
@@ -114,6 +119,20 @@ fn check(shared: &mut SharedSpace, seed: u64, reached: &mut BTreeMap<&'static st
         let again = shared.store(member).digest(&space).expect("a digest");
         assert_eq!(again, digest, "seed {seed}: replica {member} differs after a restart");
     }
+}
+
+/// The documents that a replica lists as conflicted.
+pub(crate) fn conflicted(store: &Store) -> BTreeSet<(String, String)> {
+    let snapshot = store.snapshot().expect("a snapshot");
+    let listed = snapshot.conflicted_documents(None, None, None, usize::MAX).expect("a list");
+    listed.into_iter().map(|one| (one.collection, one.id.to_string())).collect()
+}
+
+/// Those that it must list.
+pub(crate) fn expected_conflicted(oracle: &Oracle<'_>) -> BTreeSet<(String, String)> {
+    let names = oracle.names().filter(|(collection, _)| !collection.starts_with('$'));
+    let conflicted = names.filter(|(collection, id)| oracle.see(collection, id).is_conflicted());
+    conflicted.map(|(collection, id)| (collection.to_owned(), id.to_owned())).collect()
 }
 
 fn count(seen: &Seen, reached: &mut BTreeMap<&'static str, usize>) {

@@ -45,6 +45,10 @@ pub enum Step {
     Find(Box<Find>),
     /// Lists a document's conflicts.
     Conflicts(Conflicts),
+    /// Settles a conflict.
+    Resolve(Resolve),
+    /// Lists the documents with conflicts.
+    Conflicted(Conflicted),
     /// Lists the collections.
     Collections(Collections),
     /// Brings all replicas of the case to the same operations.
@@ -187,6 +191,36 @@ forms! {
         id: String,
         /// What is listed, in any order.
         gives: Vec<Conflict>,
+    }
+    /// See [`Step::Resolve`].
+    Resolve {
+        /// The collection.
+        #[serde(rename = "in")]
+        collection: String,
+        /// The document.
+        id: String,
+        /// The field.
+        field: String,
+        /// The value to take, of those in conflict.
+        #[serde(default)]
+        pick: Option<Json>,
+        /// A value of one's own.
+        #[serde(default)]
+        value: Option<Json>,
+        /// A policy's name in a schema.
+        #[serde(default)]
+        by: Option<String>,
+        /// The value that the field has then.
+        #[serde(default)]
+        gives: Option<Json>,
+    }
+    /// See [`Step::Conflicted`].
+    Conflicted {
+        /// The collection; all when it is not said.
+        #[serde(default, rename = "in")]
+        collection: Option<String>,
+        /// Collections and ids, in order.
+        gives: Vec<(String, String)>,
     }
     /// See [`Step::Collections`].
     Collections {

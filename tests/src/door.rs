@@ -6,7 +6,7 @@ pub mod rust;
 use serde_json::{Map, Value as Json};
 use tidewater_engine::value::Fields;
 
-use crate::corpus::{Conflict, Find, Step};
+use crate::corpus::{Conflict, Find, Resolve, Step};
 
 /// One way into one database. What goes in has the form of the corpus (`tests/corpus/README.md`).
 pub trait Door {
@@ -34,6 +34,18 @@ pub trait Door {
     /// # Errors
     /// Why they can't be told.
     fn conflicts(&mut self, collection: &str, id: &str) -> Result<Vec<Conflict>, Failure>;
+
+    /// Settles a conflict, as it is now. Gives the value that the field has then.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    fn resolve(&mut self, resolve: &Resolve) -> Result<Json, Failure>;
+
+    /// Lists the documents with conflicts: collection and id each.
+    ///
+    /// # Errors
+    /// Why they can't be told.
+    fn conflicted(&mut self, collection: Option<&str>) -> Result<Vec<(String, String)>, Failure>;
 
     /// Lists the collections.
     ///

@@ -21,6 +21,7 @@ pub mod oracle;
 pub mod panic;
 pub mod program;
 pub mod random;
+pub mod resolving;
 pub mod sealed;
 pub mod shared_space;
 pub mod siege;

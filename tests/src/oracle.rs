@@ -7,6 +7,7 @@ mod rich;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tidewater_engine::document::ConflictPolicy;
 use tidewater_engine::id::WriterId;
 use tidewater_engine::operation::{Action, FieldKind, FieldOp};
 use tidewater_engine::value::{Fields, Value};
@@ -27,6 +28,7 @@ pub const DECLARED: &[(&str, &str, FieldKind)] = &[
 pub struct Oracle<'a> {
     documents: BTreeMap<(&'a str, &'a str), Vec<Done<'a>>>,
     declared: BTreeMap<(&'a str, &'a str), FieldKind>,
+    policies: BTreeMap<(&'a str, &'a str), ConflictPolicy>,
 }
 
 /// What a reader must see of a document.
@@ -40,6 +42,14 @@ pub struct Seen {
     pub kinds: BTreeSet<(String, FieldKind)>,
     /// Closed generations and fields with edits that no delete saw.
     pub deleted: BTreeSet<(u64, String)>,
+}
+
+impl Seen {
+    /// Whether there is anything that people should look at.
+    #[must_use]
+    pub fn is_conflicted(&self) -> bool {
+        !(self.siblings.is_empty() && self.kinds.is_empty() && self.deleted.is_empty())
+    }
 }
 
 /// One operation on one document.
@@ -92,7 +102,14 @@ impl<'a> Oracle<'a> {
             }
         }
         let declared = declared.iter().map(|(collection, field, kind)| ((*collection, *field), *kind)).collect();
-        Self { documents, declared }
+        Self { documents, declared, policies: BTreeMap::new() }
+    }
+
+    /// With a policy that the schema declares for a field.
+    #[must_use]
+    pub fn with_policy(mut self, collection: &'a str, field: &'a str, policy: ConflictPolicy) -> Self {
+        self.policies.insert((collection, field), policy);
+        self
     }
 
     /// Collection and id of every document that any operation names.
@@ -126,7 +143,8 @@ impl<'a> Oracle<'a> {
                 .map(|((_, kind), writes)| (*kind, writes))
                 .collect();
             let declared = self.declared.get(&(collection, field)).copied();
-            see_field(field, &here, declared, &chain, &mut seen);
+            let policy = self.policies.get(&(collection, field)).copied().unwrap_or_default();
+            see_field(field, &here, declared, policy, &chain, &mut seen);
             for write in here.iter().flat_map(|(_, writes)| tips(writes)) {
                 let generation = write.done.generation;
                 let covered = done.iter().any(|one| {
@@ -184,6 +202,7 @@ fn see_field(
     field: &str,
     cells: &[(FieldKind, &Vec<Write<'_>>)],
     declared: Option<FieldKind>,
+    policy: ConflictPolicy,
     chain: &BTreeSet<u64>,
     seen: &mut Seen,
 ) {
@@ -207,10 +226,10 @@ fn see_field(
     };
     let Some((_, kind, writes)) = shown else { return };
     if let Some((_, fields)) = &mut seen.live {
-        fields.insert(field.to_owned(), show(kind, writes, chain));
+        fields.insert(field.to_owned(), show(kind, writes, policy, chain));
     }
     if kind == FieldKind::Register {
-        let values = ranked(writes, chain);
+        let values = ranked(writes, policy, chain);
         if values.len() > 1 {
             seen.siblings.insert(field.to_owned(), values);
         }
@@ -218,7 +237,7 @@ fn see_field(
     seen.kinds.extend(hidden(kind).map(|(kind, _)| (field.to_owned(), *kind)));
 }
 
-fn ranked(writes: &[Write<'_>], chain: &BTreeSet<u64>) -> Vec<Value> {
+fn ranked(writes: &[Write<'_>], policy: ConflictPolicy, chain: &BTreeSet<u64>) -> Vec<Value> {
     let mut values: Vec<_> = tips(writes)
         .filter(|tip| chain.contains(&tip.done.generation))
         .filter_map(|tip| match tip.op {
@@ -227,13 +246,30 @@ fn ranked(writes: &[Write<'_>], chain: &BTreeSet<u64>) -> Vec<Value> {
         })
         .collect();
     values.sort_by(|(one, _), (other, _)| other.cmp(one));
+    match policy {
+        ConflictPolicy::Max => values.sort_by(|(_, one), (_, other)| other.total_cmp(one)),
+        ConflictPolicy::Min => values.sort_by(|(_, one), (_, other)| one.total_cmp(other)),
+        _ => {}
+    }
     values.into_iter().map(|(_, value)| value.clone()).collect()
 }
 
-fn show(kind: FieldKind, writes: &[Write<'_>], chain: &BTreeSet<u64>) -> Value {
+fn show(kind: FieldKind, writes: &[Write<'_>], policy: ConflictPolicy, chain: &BTreeSet<u64>) -> Value {
     let here = || writes.iter().filter(|write| chain.contains(&write.done.generation));
     match kind {
-        FieldKind::Register => ranked(writes, chain).swap_remove(0),
+        FieldKind::Register => {
+            let mut values = ranked(writes, policy, chain);
+            if policy != ConflictPolicy::KeepAll || values.len() == 1 {
+                return values.swap_remove(0);
+            }
+            let mut all: Vec<Value> = values
+                .into_iter()
+                .flat_map(|value| if let Value::List(items) = value { items } else { vec![value] })
+                .collect();
+            all.sort_by(Value::total_cmp);
+            all.dedup_by(|one, other| one.equals(other));
+            Value::List(all)
+        }
         FieldKind::Counter => {
             let sum: i128 = here().map(|write| if let FieldOp::Add(by) = write.op { i128::from(*by) } else { 0 }).sum();
             Value::Int(sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64)

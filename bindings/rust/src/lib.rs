@@ -2,10 +2,12 @@
 //!
 #![doc = include_str!("../README.md")]
 
-pub use tidewater_engine::document::{Conflict, Document, Sibling};
+pub use tidewater_engine::document::{Conflict, ConflictPolicy, ConflictedDocument, Document, Sibling};
 pub use tidewater_engine::fields;
 pub use tidewater_engine::host::Host;
-pub use tidewater_engine::id::{DatabaseId, DeviceId, DocumentId, IdError, SpaceId, WriterId};
+pub use tidewater_engine::id::{
+    CommitId, ConflictVersion, DatabaseId, DeviceId, DocumentId, IdError, SpaceId, WriterId,
+};
 pub use tidewater_engine::operation::FieldKind;
 pub use tidewater_engine::port;
 pub use tidewater_engine::query::{
@@ -15,8 +17,9 @@ pub use tidewater_engine::query::{
 pub use tidewater_engine::schema::{Field, Index, Schema, ValueType};
 pub use tidewater_engine::space::Rank;
 pub use tidewater_engine::store::{
-    Change, ChangeGuard, Collection, Durability, Edit, Location, OpenError, PathSegment, ReadError, Snapshot,
-    SpaceReport, Store, Transaction, TransactionError, VerifyReport, Watch, WatchStopper, WriteError,
+    Change, ChangeGuard, Collection, Durability, Edit, Location, OpenError, PathSegment, ReadError, Resolution,
+    Resolved, Snapshot, SpaceReport, Store, Transaction, TransactionError, VerifyReport, Watch, WatchStopper,
+    WriteError,
 };
 pub use tidewater_engine::value::{Blob, Fields, JsonError, Reference, Value, fields_from_json, fields_to_json};
 pub use tidewater_net::host::{SystemHost, create, create_unlinked, in_memory, open, open_options, state_folder};
@@ -27,7 +30,8 @@ pub use tidewater_net::node::{
 pub use tidewater_net::transport::{Addr, AddrError};
 pub use tidewater_sync::{
     AuditAccess, AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind, AuditFinding,
-    AuditMeaning, AuditParty, AuditReport, AuditVerifyError, CreateOptions, Database, DatabaseError, IdentityCard,
-    IdentityId, Member, MemberDevice, OpenOptions, PeerRecord, PeerStatus, RecoveryWords, SessionEvent, SpaceError,
-    SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict, WordsError, verify_audit,
+    AuditMeaning, AuditParty, AuditReport, AuditVerifyError, Author, CreateOptions, Database, DatabaseError,
+    IdentityCard, IdentityId, Member, MemberDevice, OpenOptions, PeerRecord, PeerStatus, RecoveryWords, SessionEvent,
+    SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict, WordsError,
+    verify_audit,
 };

@@ -1,5 +1,6 @@
 //! What readers see of a document's state: the shown cell of each field, the winner among siblings, the conflicts.
 
+use super::policy::ConflictPolicy;
 use super::state::{Cell, DocumentState, Stamp};
 use crate::id::WriterId;
 use crate::operation::FieldKind;
@@ -60,19 +61,22 @@ pub(crate) fn shown_cell<'a>(
 pub(crate) fn ranked<'a>(
     siblings: &'a [(Stamp, Value)],
     chain: &[u64],
+    policy: ConflictPolicy,
     writers: &impl Writers,
 ) -> Vec<&'a (Stamp, Value)> {
     let mut ranked: Vec<_> = siblings.iter().filter(|(stamp, _)| in_chain(chain, stamp)).collect();
-    ranked.sort_by(|(a, _), (b, _)| precedence(b, writers).cmp(&precedence(a, writers)));
+    ranked.sort_by(|(a, one), (b, other)| {
+        policy.order(one, other).then_with(|| precedence(b, writers).cmp(&precedence(a, writers)))
+    });
     ranked
 }
 
-/// What a cell shows in the generations of `chain`.
-pub(crate) fn show(cell: &Cell, chain: &[u64], writers: &impl Writers) -> Option<Shown> {
+/// What a cell shows in the generations of `chain`; of concurrent values, what `policy` makes of them.
+pub(crate) fn show(cell: &Cell, chain: &[u64], policy: ConflictPolicy, writers: &impl Writers) -> Option<Shown> {
     Some(Shown::Value(match cell {
         Cell::Register(siblings) => match siblings.as_slice() {
             [(stamp, value)] => in_chain(chain, stamp).then(|| value.clone())?,
-            _ => ranked(siblings, chain, writers).first().map(|(_, value)| value.clone())?,
+            _ => policy.shown(ranked(siblings, chain, policy, writers).iter().map(|(_, value)| value))?,
         },
         Cell::Counter { sums, .. } => {
             let sum: i128 = chain.iter().filter_map(|generation| sums.get(generation)).sum();

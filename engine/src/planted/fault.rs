@@ -75,6 +75,8 @@ pub enum Fault {
     // Indexes and queries.
     /// A document that had index rows gets no new ones.
     IndexRowForgotten,
+    /// A document that gets conflicts is not listed among those that have any.
+    ConflictUnlisted,
     /// Old index rows stay.
     IndexRowLeft,
     /// A range by an index ends before its end.

@@ -6,14 +6,14 @@
 //! | field | value |
 //! |---|---|
 //! | `type_name` | a string |
-//! | `field:NAME` | an object: `kind` (`counter`, `set`, `text`, `json`; a register without), `type`, `required`, `default` |
+//! | `field:NAME` | an object: `kind` (`counter`, `set`, `text`, `json`; a register without), `type`, `required`, `default`, `conflict` (`max`, `min`, `keepAll`; the latest without) |
 //! | `index:NAME` | an object: `fields`, a list of paths |
 //!
 //! A type is `"bool"`, `"int"`, `"float"`, `"string"`, `"bytes"`, `"timestamp"`, `"list"`, `"object"`, `{"list": TYPE}`,
 //! `{"reference": COLLECTION}` or `{"vector": DIMENSIONS}`. In JSON, `fields` and `indexes` are objects by name.
 
 use super::{Field, Index, Schema, ValueType};
-use crate::document::Document;
+use crate::document::{ConflictPolicy, Document};
 use crate::operation::{FieldKind, MAX_NAME_BYTES};
 use crate::store::WriteError;
 use crate::value::{Fields, JsonError, Value, ValueError, fields_from_json};
@@ -212,6 +212,7 @@ fn understood<T>(
     let implied = |key: &str, value: &Value| {
         matches!((key, value), ("required", Value::Bool(false)) | ("default", Value::Null))
             || key == "kind" && *value == Value::from("register")
+            || key == "conflict" && *value == Value::from(ConflictPolicy::Latest.name())
     };
     match given.iter().find(|(key, value)| kept.get(*key) != Some(value) && !implied(key, value)) {
         Some((key, _)) => Err(expected(format!("{place}: {key}"), "a key and a value that a declaration has")),
@@ -231,11 +232,14 @@ fn is_type_name(name: &str) -> bool {
 impl Field {
     fn parts(&self) -> Fields {
         let kind = Some(self.kind).filter(|kind| *kind != FieldKind::Register).map(|kind| Value::from(kind.name()));
+        let conflict = Some(self.conflict).filter(|policy| *policy != ConflictPolicy::Latest);
+        let conflict = conflict.map(|policy| Value::from(policy.name()));
         let parts = [
             ("kind", kind),
             ("type", self.value_type.as_ref().map(ValueType::to_value)),
             ("required", self.required.then_some(Value::Bool(true))),
             ("default", self.default.clone()),
+            ("conflict", conflict),
         ];
         object(parts.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
@@ -252,6 +256,7 @@ impl Field {
             value_type: parts.get("type").and_then(ValueType::from_value),
             required: parts.get("required") == Some(&Value::Bool(true)),
             default: parts.get("default").filter(|default| **default != Value::Null).cloned(),
+            conflict: parts.get("conflict").and_then(ConflictPolicy::from_value).unwrap_or_default(),
         })
     }
 
@@ -266,11 +271,24 @@ impl Field {
         if self.value_type.is_some() && !matches!(self.kind, FieldKind::Register | FieldKind::Set) {
             return Err(rule(place(), format!("a {} has no type of its own", self.kind.name())));
         }
+        if self.conflict != ConflictPolicy::Latest && self.kind != FieldKind::Register {
+            return Err(rule(place(), format!("a {} merges by itself, without a policy", self.kind.name())));
+        }
+        if self.conflict == ConflictPolicy::KeepAll && !matches!(self.value_type, None | Some(ValueType::List(_))) {
+            return Err(rule(place(), "keepAll shows a list, so the type is a list or not declared"));
+        }
         if let Some(ValueType::Vector(0)) = self.value_type {
             return Err(rule(place(), "a vector has at least one dimension"));
         }
         let default = self.default.as_ref().map_or(Ok(()), |default| self.check(name, default));
         default.map_err(|violation| rule(place(), format!("the default does not fit: {violation}")))
+    }
+}
+
+impl ConflictPolicy {
+    fn from_value(value: &Value) -> Option<Self> {
+        let Value::String(name) = value else { return None };
+        Self::from_name(name)
     }
 }
 
@@ -416,7 +434,13 @@ mod tests {
 
     #[test]
     fn declarations_have_limits() {
-        let plain = Field { kind: FieldKind::Register, value_type: None, required: false, default: None };
+        let plain = Field {
+            kind: FieldKind::Register,
+            value_type: None,
+            required: false,
+            default: None,
+            conflict: ConflictPolicy::Latest,
+        };
         let named =
             |length: usize| Schema { fields: [("x".repeat(length), plain.clone())].into(), ..Schema::default() };
         assert_eq!(named(MAX_DECLARED_NAME_BYTES).check(), Ok(()));

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{Field, Schema, ValueType, Violation};
+use crate::document::ConflictPolicy;
 use crate::operation::FieldKind;
 use crate::value::{Fields, Value};
 
@@ -53,7 +54,16 @@ impl Inference {
                 Guess::Set { telling: true } => (FieldKind::Set, ValueType::String),
                 Guess::Set { telling: false } | Guess::Any => return None,
             };
-            Some((name, Field { kind, value_type: Some(value_type), required: false, default: None }))
+            Some((
+                name,
+                Field {
+                    kind,
+                    value_type: Some(value_type),
+                    required: false,
+                    default: None,
+                    conflict: ConflictPolicy::Latest,
+                },
+            ))
         };
         let fields = self.fields.into_iter().filter_map(declared).take(super::MAX_DECLARATIONS);
         let declarable = |name: &str| !name.is_empty() && name.len() <= super::MAX_DECLARED_NAME_BYTES;

@@ -1,6 +1,6 @@
 //! What can go wrong, per operation.
 
-use crate::id::{DocumentId, SpaceId, WriterId};
+use crate::id::{CommitId, ConflictVersion, DocumentId, SpaceId, WriterId};
 use crate::log::Plane;
 
 /// Why a database did not open.
@@ -184,6 +184,70 @@ pub enum WriteError {
         collection: String,
         /// The id.
         id: DocumentId,
+    },
+    /// A conflict was to be resolved where there is none.
+    #[error("{collection}/{id}: field {field} has no concurrent values to choose from")]
+    NoConflict {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+        /// The field.
+        field: String,
+    },
+    /// A value was picked that is not among those in conflict.
+    #[error(
+        "{collection}/{id}: no concurrent value of field {field} is from commit {commit}; look at the conflict again"
+    )]
+    UnknownSibling {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+        /// The field.
+        field: String,
+        /// The commit that was named.
+        commit: CommitId,
+    },
+    /// A conflict is not the one that was looked at: a value came or went meanwhile.
+    #[error(
+        "{collection}/{id}: the conflict in field {field} changed: version {seen} was seen, now it is {now}; look at it again"
+    )]
+    ConflictChanged {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+        /// The field.
+        field: String,
+        /// What was seen.
+        seen: ConflictVersion,
+        /// What is there.
+        now: ConflictVersion,
+    },
+    /// A resolution was to be undone, and the field was written since, or is not there any more.
+    #[error("{collection}/{id}: field {field} is not what commit {commit} made it; nothing was undone, look at it")]
+    ChangedSince {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+        /// The field.
+        field: String,
+        /// The commit that was to be undone.
+        commit: CommitId,
+    },
+    /// A commit was to be undone that did not settle a conflict of the field.
+    #[error("{collection}/{id}: commit {commit} settled no conflict of field {field}, so there is nothing to undo")]
+    NoResolution {
+        /// The collection.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+        /// The field.
+        field: String,
+        /// The commit that was to be undone.
+        commit: CommitId,
     },
     /// The schema does not allow it.
     #[error("{collection}/{id}: {why}")]

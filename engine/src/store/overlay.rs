@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ReadError;
+use super::conflicts::{self, ConflictChanges};
 use super::group::Work;
 use super::indexing::{self, IndexChanges};
 use super::names::{intern, intern_after};
@@ -74,6 +75,8 @@ pub(crate) struct Changing {
     is_new: bool,
     /// Whether it was alive before.
     was_alive: bool,
+    /// Whether it had conflicts before.
+    was_conflicted: bool,
     /// Its index rows before.
     index_rows: Vec<indexing::IndexRow>,
     /// Text and json cells that a transaction edits, by field slot.
@@ -204,10 +207,16 @@ impl Overlay {
                 Ok(())
             })?;
             let mut index_changes = IndexChanges::default();
+            let mut conflict_changes = ConflictChanges::default();
             for changing in new.iter().chain(&known) {
                 let id = &changing.id;
                 let rows = indexing::rows_of(&work.state.names, &space, collection, id, &changing.held)?;
                 index_changes.replace(&changing.index_rows, rows);
+                let is_conflicted =
+                    conflicts::is_conflicted(&work.state.names, &space, collection, id, &changing.held)?;
+                if is_conflicted != changing.was_conflicted {
+                    conflict_changes.note(document_key(collection, space.slot, id), is_conflicted);
+                }
                 let is_alive = changing.held.live_generation().map_err(undecodable(id))?.is_some();
                 alive += i64::from(is_alive) - i64::from(changing.was_alive);
                 if &*name == SCHEMAS {
@@ -215,6 +224,7 @@ impl Overlay {
                 }
             }
             index_changes.store(work)?;
+            conflict_changes.store(work)?;
             // Not held while the space changes, or it would be copied.
             drop(space);
             let counts = &mut work.space_mut(&space_id)?.counts;
@@ -234,6 +244,7 @@ fn look_at(work: &Work<'_>, space: &SpaceId, collection: u32, id: &str) -> Resul
     let held = load(&work.tables, &work.state.names, &document_key(collection, space.slot, id))?;
     Ok(Changing {
         index_rows: indexing::rows_of(&work.state.names, space, collection, id, &held)?,
+        was_conflicted: conflicts::is_conflicted(&work.state.names, space, collection, id, &held)?,
         was_alive: held.live_generation().map_err(undecodable(id))?.is_some(),
         id: id.into(),
         is_new: matches!(held, Held::Nothing),

@@ -8,6 +8,9 @@ use super::state::{DeclaredSchema, SpaceState};
 use super::tables::{Tables, damaged};
 use crate::codec::DecodeError;
 use crate::document::held::Held;
+use crate::document::policy::ConflictPolicy;
+use crate::document::record::Slots;
+use crate::document::record::lazy::LazyState;
 use crate::document::state::{Cell, DocumentState};
 use crate::document::view::{self, Shown};
 use crate::id::DocumentId;
@@ -78,7 +81,7 @@ impl Showing<'_> {
 
     /// The value that one cell has in `chain`, shown or not.
     pub fn cell(&self, slot: u32, cell: &Cell, chain: &[u64]) -> Result<Option<Value>, ReadError> {
-        match view::show(cell, chain, self.names) {
+        match view::show(cell, chain, self.policy(slot), self.names) {
             Some(Shown::Value(value)) => Ok(Some(value)),
             Some(Shown::Rich(kind)) => self.rich.map(|rich| rich.rich(slot, kind, chain)).transpose(),
             None => Ok(None),
@@ -95,6 +98,32 @@ impl Showing<'_> {
     pub fn declared(&self, slot: u32) -> Option<FieldKind> {
         let schema = self.schema?;
         schema.schema.fields.get(&**self.names.name(slot)).map(|field| field.kind)
+    }
+
+    /// Which of concurrent values the schema says to show.
+    pub fn policy(&self, slot: u32) -> ConflictPolicy {
+        let declared = self.schema.and_then(|schema| schema.schema.fields.get(&**self.names.name(slot)));
+        declared.map(|field| field.conflict).unwrap_or_default()
+    }
+
+    /// Whether a document has anything that people should look at.
+    pub fn is_conflicted(&self, held: &Held) -> Result<bool, DecodeError> {
+        if let Held::Record(record) = held {
+            let lazy = LazyState::new(record, Slots::CHECKED)?;
+            if lazy.is_in_first_life() {
+                let mut fields = lazy.fields();
+                while let Some((slot, field)) = fields.next()? {
+                    if lazy.plain_value(&field, &[1]).is_none() && self.conflicted(slot, &lazy.cells(&field)?, &[1]) {
+                        return Ok(true);
+                    }
+                }
+                return Ok(false);
+            }
+        }
+        let state = held.state()?;
+        let chain = state.live_generation().map(|generation| state.chain(generation)).unwrap_or_default();
+        let in_conflict = |(slot, cells): (&u32, &Vec<Cell>)| self.conflicted(*slot, cells, &chain);
+        Ok(state.fields.iter().any(in_conflict) || !state.edited_while_deleted(&chain).is_empty())
     }
 
     /// All fields that readers see in the live generation, and whether any is in conflict; `None`: the document is not alive.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ReadError;
+use super::conflicts;
 use super::group::Work;
 use super::indexing::{build, index_prefix};
 use super::names::{Names, intern};
@@ -63,7 +64,8 @@ pub(crate) fn follow(work: &mut Work<'_>, space_id: &SpaceId, collection: &str) 
     let old = space.schemas.get(&slot).cloned();
     let Some(schema) = read(&work.tables, &work.state.names, &space, collection)? else {
         work.space_mut(space_id)?.schemas.remove(&slot);
-        return drop_indexes(work, &space, old.iter().flat_map(|old| old.index_slots.values()));
+        drop_indexes(work, &space, old.iter().flat_map(|old| old.index_slots.values()))?;
+        return conflicts::rebuild(work, space_id, slot);
     };
     let mut index_slots = BTreeMap::new();
     for (name, index) in &schema.indexes {
@@ -71,11 +73,14 @@ pub(crate) fn follow(work: &mut Work<'_>, space_id: &SpaceId, collection: &str) 
         index_slots.insert(name.clone(), slot);
     }
     let old_slots: Vec<u32> = old.iter().flat_map(|old| old.index_slots.values().copied()).collect();
-    // A changed kind changes what an index shows, so then every index is built again.
-    let kinds =
-        |schema: &Schema| -> Vec<_> { schema.fields.iter().map(|(name, field)| (name.clone(), field.kind)).collect() };
+    // A changed kind or policy changes what an index shows, so then every index is built again.
+    let shows = |schema: &Schema| -> Vec<_> {
+        schema.fields.iter().map(|(name, field)| (name.clone(), field.kind, field.conflict)).collect()
+    };
+    let kinds = |schema: &Schema| -> Vec<_> { shows(schema).into_iter().map(|(name, kind, _)| (name, kind)).collect() };
     let same_kinds = old.as_ref().is_some_and(|old| kinds(&old.schema) == kinds(&schema));
-    let kept = |slot: &u32| same_kinds && old_slots.contains(slot) && index_slots.values().any(|new| new == slot);
+    let shows_the_same = old.as_ref().is_some_and(|old| shows(&old.schema) == shows(&schema));
+    let kept = |slot: &u32| shows_the_same && old_slots.contains(slot) && index_slots.values().any(|new| new == slot);
     let gone: Vec<u32> = old_slots.iter().filter(|slot| !kept(slot)).copied().collect();
     drop_indexes(work, &space, gone.iter())?;
     let mut built = Vec::new();
@@ -87,6 +92,9 @@ pub(crate) fn follow(work: &mut Work<'_>, space_id: &SpaceId, collection: &str) 
             build(work, space_id, slot, (index, index_slot))?;
             built.push(index_slot);
         }
+    }
+    if !same_kinds {
+        conflicts::rebuild(work, space_id, slot)?;
     }
     work.changed.collections.insert(collection.into());
     Ok(())

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::records::{Showing, document_key, load_state, schema_of};
+use super::records::{document_key, load_state, schema_of};
 use super::source::View;
 use super::tables::ReadTables;
 use super::{Inner, Published, ReadError};
-use crate::document::state::{Cell, DocumentState};
-use crate::document::view;
-use crate::document::{Conflict, Document, Sibling};
+use crate::document::Document;
+use crate::document::state::DocumentState;
 use crate::id::{DocumentId, SpaceId};
 use crate::log::Plane;
 use crate::query::{Delta, Found, LiveError, LiveQuery, Plan, Query};
@@ -69,7 +68,7 @@ impl Snapshot {
     }
 
     /// Where a document is, and its state. A deleted document is found when no space has it alive.
-    fn locate(
+    pub(super) fn locate(
         &self,
         space: Option<&SpaceId>,
         collection: &str,
@@ -131,42 +130,6 @@ impl Snapshot {
         live.refresh(&self.view())
     }
 
-    /// What people should look at in a document, closed generations included.
-    ///
-    /// # Errors
-    /// As [`Snapshot::get`].
-    pub fn conflicts(
-        &self,
-        space: Option<&SpaceId>,
-        collection: &str,
-        id: &DocumentId,
-    ) -> Result<Vec<Conflict>, ReadError> {
-        let view = self.view();
-        let Some((space, slot, state)) = self.locate(space, collection, id.as_str())? else { return Ok(Vec::new()) };
-        let space = view.space(&space)?;
-        let cells = view.cells_of(space, slot, id.as_str());
-        let names = &view.state.names;
-        let showing = Showing { names, schema: schema_of(space, slot), rich: Some(&cells) };
-        let chain = state.live_generation().map(|generation| state.chain(generation)).unwrap_or_default();
-        let mut conflicts = Vec::new();
-        for (field, cells) in &state.fields {
-            let name = names.owned(*field);
-            field_conflicts(&showing, *field, &name, cells, &chain, &mut conflicts)?;
-        }
-        for generation in state.edited_while_deleted(&chain) {
-            for (field, cells) in &state.fields {
-                let unseen = |cell: &&Cell| cell.tips().any(|tip| tip.generation == generation && !tip.covered);
-                for cell in cells.iter().filter(unseen) {
-                    if let Some(value) = showing.cell(*field, cell, &state.chain(generation))? {
-                        let field = names.owned(*field);
-                        conflicts.push(Conflict::EditedWhileDeleted { generation, field, value });
-                    }
-                }
-            }
-        }
-        Ok(conflicts)
-    }
-
     /// The collections with documents or a schema, by name; the database's own (`$…`) not included.
     ///
     /// # Errors
@@ -213,35 +176,6 @@ fn ambiguous(collection: &str, id: &str, spaces: impl Iterator<Item = SpaceId>) 
         Ok(id) => ReadError::Ambiguous { collection: collection.to_owned(), id, spaces: spaces.collect() },
         Err(error) => ReadError::Query { why: error.to_string() },
     }
-}
-
-fn field_conflicts(
-    showing: &Showing<'_>,
-    slot: u32,
-    name: &str,
-    cells: &[Cell],
-    chain: &[u64],
-    conflicts: &mut Vec<Conflict>,
-) -> Result<(), ReadError> {
-    let Some(shown) = view::shown_cell(cells, chain, showing.declared(slot), showing.names) else { return Ok(()) };
-    if let Cell::Register(siblings) = shown {
-        let ranked = view::ranked(siblings, chain, showing.names);
-        if ranked.len() > 1 {
-            let values = ranked.into_iter().map(|(stamp, value)| Sibling {
-                value: value.clone(),
-                writer: *view::Writers::writer(showing.names, stamp.dot.writer),
-                timestamp_ms: stamp.timestamp_ms,
-            });
-            conflicts.push(Conflict::Siblings { field: name.to_owned(), values: values.collect() });
-        }
-    }
-    for hidden in view::hidden(cells, shown, chain) {
-        if let Some(value) = showing.cell(slot, hidden, chain)? {
-            let (shown, hidden) = (shown.kind(), hidden.kind());
-            conflicts.push(Conflict::Kind { field: name.to_owned(), shown, hidden, value });
-        }
-    }
-    Ok(())
 }
 
 /// Counts of a space.

@@ -93,6 +93,7 @@ fn refold(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
         work.tables.touches.remove_prefixed(&prefix)?;
         work.tables.indexes.remove_prefixed(&prefix)?;
         work.tables.rich.remove_prefixed(&prefix)?;
+        work.tables.conflicts.remove_prefixed(&prefix)?;
         if work.space(id)?.counts.contains_key(&collection) {
             work.changed.collections.insert(name.clone());
         }

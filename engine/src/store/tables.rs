@@ -119,6 +119,8 @@ tables! {
     rich = 13;
     /// Collection, space, id, number → older commits that touched a document.
     touches = 14;
+    /// Collection, space, id → nothing: the documents with conflicts.
+    conflicts = 15;
 }
 
 /// After so many rows without a neighbour, the rest of a batch is taken for scattered.

@@ -1,6 +1,7 @@
 //! The store through its public methods: replicas in memory that share a space and exchange logs by hand.
 
 mod commits;
+mod conflicts;
 mod damage;
 mod documents;
 mod faults;

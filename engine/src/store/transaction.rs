@@ -379,7 +379,7 @@ impl<'store> Transaction<'store> {
     }
 
     /// The schema that a collection has in the transaction's space, as this transaction left it.
-    fn schema(&mut self, collection: &str) -> Result<Option<Arc<Schema>>, WriteError> {
+    pub(super) fn schema(&mut self, collection: &str) -> Result<Option<Arc<Schema>>, WriteError> {
         let target = self.target()?;
         if let Some(schema) = target.schemas.get(collection) {
             return Ok(Some(schema.clone()));
@@ -400,7 +400,7 @@ impl<'store> Transaction<'store> {
         Ok(ask(&self.changing(collection, id)?.held).map_err(undecodable(id))?)
     }
 
-    fn live_generation(&mut self, collection: &str, id: &str) -> Result<Option<u64>, WriteError> {
+    pub(super) fn live_generation(&mut self, collection: &str, id: &str) -> Result<Option<u64>, WriteError> {
         self.of(collection, id, Held::live_generation)
     }
 
@@ -565,7 +565,7 @@ fn check_collection(name: &str) -> Result<(), WriteError> {
     Ok(())
 }
 
-fn document_id(id: &str) -> Result<DocumentId, WriteError> {
+pub(super) fn document_id(id: &str) -> Result<DocumentId, WriteError> {
     DocumentId::new(id).map_err(|error| WriteError::Invalid { why: error.to_string() })
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use self::scratch::Scratch;
 use super::append::{TreeRows, split_entry};
+use super::conflicts::is_conflicted;
 use super::digest::digest;
 use super::era::open_redb;
 use super::indexing::{index_prefix, rows_of};
@@ -117,6 +118,7 @@ fn check_records(tables: &ReadTables, report: &mut VerifyReport) {
         tables.indexes(),
         tables.rich(),
         tables.touches(),
+        tables.conflicts(),
     ];
     for table in all {
         let rows = match table.range(..) {
@@ -192,6 +194,7 @@ fn check_indexes(published: &Published, space: &SpaceState, report: &mut VerifyR
     for (collection, count) in &space.counts {
         let prefix = document_key(*collection, space.slot, "");
         let (mut expected, mut missing) = (0, 0);
+        let (mut conflicted, mut unlisted) = (0, 0);
         let mut alive = 0;
         for row in tables.documents.prefixed(&prefix)? {
             let row = row?;
@@ -200,6 +203,10 @@ fn check_indexes(published: &Published, space: &SpaceState, report: &mut VerifyR
             let held = Held::stored(row.value()?, published.state.names.slots()).map_err(|_| wrong())?;
             alive += u64::from(held.live_generation().map_err(|_| wrong())?.is_some());
             report.documents += 1;
+            if is_conflicted(&published.state.names, space, *collection, id, &held)? {
+                conflicted += 1;
+                unlisted += u64::from(tables.conflicts.get(row.key())?.is_none());
+            }
             let rows = rows_of(&published.state.names, space, *collection, id, &held)?;
             let rows: BTreeSet<Vec<u8>> = rows.into_iter().map(|row| row.key).collect();
             expected += rows.len() as u64;
@@ -225,6 +232,12 @@ fn check_indexes(published: &Published, space: &SpaceState, report: &mut VerifyR
         let extra = (found + missing).saturating_sub(expected);
         if missing + extra > 0 {
             report.problems.push(format!("{name}: {missing} index rows are missing, {extra} belong to no document"));
+        }
+        let listed = tables.conflicts.prefixed(&prefix)?.try_fold(0, |count, row| row.map(|_| count + 1))?;
+        let extra = (listed + unlisted).saturating_sub(conflicted);
+        if unlisted + extra > 0 {
+            let why = format!("{unlisted} documents with conflicts are not listed, {extra} without are");
+            report.problems.push(format!("{name}: {why}"));
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ Exit codes:
   0    done
   1    failed
   2    the command line is wrong
-  3    not found: the database, document, collection, space, member
+  3    not found: the database, document, collection, space, member, conflict
   4    the database is in use by another process
   5    the database, or the audit trail, is damaged, or is none of this version
   6    not allowed: this device's rank does not suffice
@@ -85,9 +85,12 @@ pub(crate) enum Command {
     /// Bring a deleted document back, with edits that the delete did not see
     #[command(after_help = "Examples:\n  tide restore --db notes.db notes n1")]
     Restore(Place),
-    /// Show what people should look at in a document: concurrent values, edits of a deleted document
-    #[command(after_help = "Examples:\n  tide conflicts --db notes.db notes n1")]
-    Conflicts(Place),
+    /// List documents with conflicts, or show those of one: concurrent values, who wrote them and when; edits of a deleted document
+    #[command(after_help = CONFLICTS_EXAMPLES)]
+    Conflicts(Conflicts),
+    /// Settle a conflict between concurrent values of a field
+    #[command(after_help = RESOLVE_EXAMPLES)]
+    Resolve(Resolve),
     /// Find documents, or run GraphQL
     #[command(after_help = QUERY_EXAMPLES)]
     Query(Query),
@@ -204,6 +207,21 @@ Examples:
   tide update --db notes.db notes n1 '{\"tags\": {\"add\": [\"home\"], \"remove\": [\"work\"]}}'
   tide update --db notes.db notes n1 '{\"body\": {\"splice\": {\"at\": 0, \"delete\": 0, \"insert\": \"Hi\"}}}'";
 
+const CONFLICTS_EXAMPLES: &str = "\
+Examples:
+  tide conflicts --db notes.db
+  tide conflicts --db notes.db notes --first 20 --json
+  tide conflicts --db notes.db notes n1";
+
+const RESOLVE_EXAMPLES: &str = "\
+Examples:
+  tide resolve --db notes.db notes n1 title --pick 3fa0… --seen 91c2…
+  tide resolve --db notes.db notes n1 title --value '\"Oat milk\"' --seen 91c2…
+  tide resolve --db notes.db notes n1 stars --by max
+
+`tide conflicts` shows what stands behind --pick and --seen. --seen names the values that you have looked at: when another one
+came since, nothing is written. A policy takes the values that are there: latest, max, min, or keep-all for a list of them.";
+
 const QUERY_EXAMPLES: &str = "\
 Examples:
   tide query --db notes.db notes 'done=false and tags:home' --order created:desc --first 20
@@ -292,6 +310,66 @@ pub(crate) struct Place {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) space: InSpace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Conflicts {
+    /// The collection; all of them when not given
+    pub(crate) collection: Option<String>,
+    /// The document's id: its conflicts are shown
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+    /// How many documents are listed at most
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "id")]
+    pub(crate) first: usize,
+    /// Go on after the last one of an earlier list, by its cursor, which --json shows
+    #[arg(long, value_name = "CURSOR", conflicts_with = "id")]
+    pub(crate) after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The collection
+    pub(crate) collection: String,
+    /// The document's id
+    pub(crate) id: String,
+    /// The field
+    pub(crate) field: String,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+    /// The version of the conflict that you have seen
+    #[arg(long, value_name = "VERSION", conflicts_with = "by", required_unless_present = "by")]
+    pub(crate) seen: Option<String>,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Choice {
+    /// Take the value of this commit
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) pick: Option<String>,
+    /// Take this value, JSON (`-`: standard input)
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) value: Option<String>,
+    /// Take what a policy makes of the values
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) by: Option<Policy>,
+}
+
+/// Which of concurrent values is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Policy {
+    /// The one that was written last, by the clocks of its writers
+    Latest,
+    /// The greatest
+    Max,
+    /// The least
+    Min,
+    /// A list of them all
+    KeepAll,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
-//! Single documents: get, put, update, delete, restore, conflicts.
+//! Single documents: get, put, update, delete, restore.
 
 use serde_json::{Value as Json, json};
-use tidewater_engine::document::{Conflict, Document};
+use tidewater_engine::document::Document;
 use tidewater_engine::store::{Durability, WriteError};
 use tidewater_engine::value::{Value, fields_from_json};
 
@@ -86,47 +86,7 @@ pub(crate) fn restore(context: &mut Context, place: &Place) -> Done {
     show_written(context, written)
 }
 
-pub(crate) fn conflicts(context: &mut Context, place: &Place) -> Done {
-    let space = context.space(&place.space)?;
-    let snapshot = context.database.snapshot()?;
-    let id = tidewater_engine::id::DocumentId::new(place.id.as_str()).map_err(Failure::usage)?;
-    let found = snapshot.conflicts(space.as_ref(), &place.collection, &id)?;
-    let records: Vec<Json> = found.iter().flat_map(conflict_to_json).collect();
-    if records.is_empty() && context.output.is_table() {
-        return context.output.text("no conflicts\n");
-    }
-    context.output.records(&["field", "reason", "value", "writer", "time"], &records)
-}
-
-/// One record for every value that a conflict holds.
-pub(crate) fn conflict_to_json(conflict: &Conflict) -> Vec<Json> {
-    match conflict {
-        Conflict::Siblings { field, values } => {
-            let record = |(at, sibling): (usize, &tidewater_engine::document::Sibling)| {
-                json!({
-                    "field": field, "reason": "siblings", "shown": at == 0, "value": value_to_json(&sibling.value),
-                    "writer": sibling.writer.to_string(), "time": graphql::time(sibling.timestamp_ms),
-                })
-            };
-            values.iter().enumerate().map(record).collect()
-        }
-        Conflict::Kind { field, hidden, value, .. } => {
-            let hidden = format!("{hidden:?}").to_lowercase();
-            vec![
-                json!({ "field": field, "reason": format!("also written as {hidden}"), "shown": false, "value": value_to_json(value) }),
-            ]
-        }
-        Conflict::EditedWhileDeleted { generation, field, value } => {
-            let reason = "edited while deleted";
-            vec![
-                json!({ "field": field, "reason": reason, "shown": false, "value": value_to_json(value), "generation": generation }),
-            ]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn write<T>(
+pub(crate) fn write<T>(
     context: &Context,
     space: &InSpace,
     body: impl FnOnce(&mut tidewater_engine::store::Transaction<'_>) -> Result<T, WriteError>,

@@ -144,7 +144,7 @@ impl Failure {
 impl From<Fault> for Code {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::NotFound => Self::NotFound,
+            Fault::NotFound | Fault::NoConflict => Self::NotFound,
             Fault::Forbidden => Self::Forbidden,
             Fault::Damaged => Self::Damaged,
             Fault::Query => Self::Usage,
@@ -154,6 +154,7 @@ impl From<Fault> for Code {
             | Fault::TooLarge
             | Fault::Ambiguous
             | Fault::Unavailable
+            | Fault::ConflictChanged
             | Fault::Storage => Self::Failed,
         }
     }

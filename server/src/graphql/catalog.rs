@@ -36,6 +36,9 @@ const RESERVED_ROOTS: &[&str] = &[
     "status",
     "peers",
     "voidCommits",
+    "conflicts",
+    "resolveConflict",
+    "undoResolution",
     "createSpace",
     "share",
     "link",
@@ -67,6 +70,11 @@ const RESERVED_TYPES: &[&str] = &[
     "PageInfo",
     "DocumentMeta",
     "Conflict",
+    "ConflictPolicy",
+    "ConflictedDocument",
+    "Sibling",
+    "Resolution",
+    "VoidCommit",
     "Space",
     "SpaceCount",
     "Collection",
@@ -255,13 +263,19 @@ fn named(found: BTreeMap<&str, (Option<FieldKind>, Option<Shape>)>) -> BTreeMap<
 #[cfg(test)]
 pub(crate) mod sample {
     use super::*;
+    use tidewater_engine::document::ConflictPolicy;
     use tidewater_engine::schema::{self, ValueType};
     use tidewater_engine::value::Value;
 
     /// `notes` with a field of every kind, and an undeclared one whose name GraphQL does not take.
     pub(crate) fn notes() -> Collection {
-        let field =
-            |kind, value_type: Option<ValueType>| schema::Field { kind, value_type, required: false, default: None };
+        let field = |kind, value_type: Option<ValueType>| schema::Field {
+            kind,
+            value_type,
+            required: false,
+            default: None,
+            conflict: ConflictPolicy::Latest,
+        };
         let declared = [
             ("title", field(FieldKind::Register, Some(ValueType::String))),
             ("done", field(FieldKind::Register, Some(ValueType::Bool))),
@@ -282,6 +296,7 @@ pub(crate) mod sample {
 
 #[cfg(test)]
 mod tests {
+    use tidewater_engine::document::ConflictPolicy;
     use tidewater_engine::schema;
     use tidewater_engine::value::Value;
 
@@ -310,7 +325,13 @@ mod tests {
 
     #[test]
     fn a_schema_wins_over_the_sample() {
-        let field = schema::Field { kind: FieldKind::Counter, value_type: None, required: false, default: None };
+        let field = schema::Field {
+            kind: FieldKind::Counter,
+            value_type: None,
+            required: false,
+            default: None,
+            conflict: ConflictPolicy::Latest,
+        };
         let declared = Schema {
             type_name: Some("Memo".into()),
             fields: [("views".to_owned(), field)].into(),

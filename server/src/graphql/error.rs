@@ -25,6 +25,8 @@ pub(crate) enum Code {
     Damaged,
     StorageFailed,
     Unavailable,
+    NoConflict,
+    ConflictChanged,
 }
 
 impl Code {
@@ -45,6 +47,8 @@ impl Code {
             Self::Damaged => "DAMAGED",
             Self::StorageFailed => "STORAGE_FAILED",
             Self::Unavailable => "UNAVAILABLE",
+            Self::NoConflict => "NO_CONFLICT",
+            Self::ConflictChanged => "CONFLICT_CHANGED",
         }
     }
 
@@ -93,6 +97,8 @@ impl From<Fault> for Code {
             Fault::Unavailable => Self::Unavailable,
             Fault::Damaged => Self::Damaged,
             Fault::Storage => Self::StorageFailed,
+            Fault::NoConflict => Self::NoConflict,
+            Fault::ConflictChanged => Self::ConflictChanged,
         }
     }
 }

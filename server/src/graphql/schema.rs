@@ -2,6 +2,7 @@
 
 mod audit;
 mod collection;
+mod conflicts;
 mod document;
 mod filters;
 mod generic;
@@ -35,6 +36,7 @@ pub(crate) fn build(catalog: &Catalog) -> Result<Schema, SchemaError> {
     filters::register(&mut parts, catalog);
     patches::register(&mut parts, catalog);
     document::register(&mut parts);
+    conflicts::register(&mut parts);
     generic::register(&mut parts);
     operator::register(&mut parts);
     identity::register(&mut parts);

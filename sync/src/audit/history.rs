@@ -128,8 +128,8 @@ impl<'a> Trail<'a> {
     }
 
     fn party(&self, identity: &IdentityId) -> AuditParty {
-        let name = self.membership.identities.get(identity).and_then(|member| member.name.as_ref());
-        let name = name.map(|note| self.text(note, NotePurpose::Name)).unwrap_or_default();
+        let member = self.membership.identities.get(identity);
+        let name = member.map(|member| member.name(self.epochs)).unwrap_or_default();
         AuditParty { identity: *identity, name }
     }
 

@@ -34,6 +34,17 @@ pub struct Member {
     pub devices: Vec<MemberDevice>,
 }
 
+/// Whose a device is, as a space's control plane knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// Who.
+    pub identity: IdentityId,
+    /// The name it was granted under; empty when this device can't read it.
+    pub name: String,
+    /// Its rank; `None` once it was removed.
+    pub rank: Option<Rank>,
+}
+
 /// A device of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberDevice {

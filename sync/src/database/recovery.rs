@@ -15,7 +15,6 @@ use super::records::IdentityRecord;
 use super::{Database, DatabaseError, OpenOptions, SpaceError};
 use crate::device::DeviceSecrets;
 use crate::identity::{IdentityId, IdentitySecrets, RecoveryWords, RootKey};
-use crate::keys::NotePurpose;
 use crate::membership::MemberState;
 
 /// What [`Database::create`] calls the space that it makes home.
@@ -86,7 +85,8 @@ impl Database {
         if found.genesis != genesis {
             return;
         }
-        if let Some(name) = member.name.as_ref().and_then(|note| note.read(&state.table.epochs, NotePurpose::Name)) {
+        let name = member.name(&state.table.epochs);
+        if !name.is_empty() {
             found.name = name;
         }
         found.add_certificates(member.devices.values());

@@ -8,7 +8,7 @@ use tidewater_engine::space::{Rank, SecretKey};
 
 use super::control::{Control, SpaceState};
 use super::records::{self, InviteRecord, MAX_GENESIS_BYTES, SpaceRecord};
-use super::{Database, Member, MemberDevice, SpaceError, SpaceInfo, SpaceOffer};
+use super::{Author, Database, Member, MemberDevice, SpaceError, SpaceInfo, SpaceOffer};
 use crate::codec::{Codec, Decoded, Reader, put_bytes};
 use crate::device::random_secret;
 use crate::identity::{CardError, IdentityCard, IdentityId};
@@ -71,15 +71,9 @@ fn member_of<'a>(
 /// The members, highest rank first, with the names that these keys open.
 pub(crate) fn members_of(membership: &Membership, epochs: &BTreeMap<EpochId, SecretKey>) -> Vec<Member> {
     let members = membership.identities.iter().filter_map(|(identity, member)| {
-        let name = member.name.as_ref().and_then(|note| note.read(epochs, NotePurpose::Name));
         let devices = member.devices.values();
         let devices = devices.map(|one| MemberDevice { device: one.device, certified_ms: one.issued_ms });
-        Some(Member {
-            identity: *identity,
-            name: name.unwrap_or_default(),
-            rank: member.rank?,
-            devices: devices.collect(),
-        })
+        Some(Member { identity: *identity, name: member.name(epochs), rank: member.rank?, devices: devices.collect() })
     });
     let mut members: Vec<Member> = members.collect();
     members.sort_by(|a, b| b.rank.cmp(&a.rank).then_with(|| (&a.name, a.identity).cmp(&(&b.name, b.identity))));
@@ -170,6 +164,21 @@ impl Database {
         Ok(members_of(&state.membership, &state.table.epochs))
     }
 
+    /// Whose a device is that wrote to a space, those of removed members included. `None`: the control plane does not name it.
+    ///
+    /// # Errors
+    /// [`SpaceError::UnknownSpace`], [`SpaceError::Read`].
+    pub fn author(&self, space: &SpaceId, device: &DeviceId) -> Result<Option<Author>, SpaceError> {
+        let state = self.space_state(space)?;
+        let mut identities = state.membership.identities.iter();
+        let found = identities.find(|(_, member)| member.ever_had(device));
+        Ok(found.map(|(identity, member)| Author {
+            identity: *identity,
+            name: member.name(&state.table.epochs),
+            rank: member.rank,
+        }))
+    }
+
     /// Gives an identity a rank, and its devices the keys that come with it. Those devices learn of it when they next
     /// talk to a member: see [`Database::space_offers`].
     ///
@@ -256,8 +265,7 @@ impl Database {
         }
         let genesis =
             member.genesis.ok_or(CardError { why: "its recovery key did not agree to be that of the identity" })?;
-        let name =
-            member.name.as_ref().and_then(|note| note.read(&state.table.epochs, NotePurpose::Name)).unwrap_or_default();
+        let name = member.name(&state.table.epochs);
         let card = IdentityCard { genesis, name, certificates: member.devices.values().copied().collect() };
         if rank < held {
             self.take(&control, space, &state, identity, member)?;

@@ -93,6 +93,18 @@ fn one(step: &Step, replicas: &mut dyn Replicas, cursor: &mut Option<String>) ->
             expected.sort_by_key(key);
             same(&listed, &expected, || format!("{listed:?} instead of {expected:?}"))
         }
+        Step::Resolve(resolve) => {
+            let resolved = expect(replicas.door(&resolve.on).resolve(resolve), resolve.fails.as_deref())?;
+            match (resolved, &resolve.gives) {
+                (Some(value), Some(expected)) => same(&value, expected, || format!("{value} instead of {expected}")),
+                _ => Ok(()),
+            }
+        }
+        Step::Conflicted(conflicted) => {
+            let listed = replicas.door(&conflicted.on).conflicted(conflicted.collection.as_deref());
+            let listed = expect(listed, conflicted.fails.as_deref())?.unwrap_or_default();
+            same(&listed, &conflicted.gives, || format!("{listed:?} instead of {:?}", conflicted.gives))
+        }
         Step::Collections(collections) => {
             let listed = expect(replicas.door(&collections.on).collections(), collections.fails.as_deref())?;
             let listed = listed.unwrap_or_default();

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::rust::RustDoor;
 use super::{Door, Failure, Found};
-use crate::corpus::{Conflict, Find, Step};
+use crate::corpus::{Conflict, Find, Resolve, Step};
 
 /// How many documents are asked for when a case doesn't say.
 const DEFAULT_FIRST: usize = 1_000;
@@ -50,6 +50,27 @@ impl GraphqlDoor {
     }
 }
 
+impl GraphqlDoor {
+    /// The conflicts of a document: where it is read, or, when it is not alive, where documents with conflicts are listed.
+    fn told(&self, collection: &str, id: &str) -> Result<Vec<Json>, Failure> {
+        const FIELDS: &str = "{ field reason values version siblings { commit value } }";
+        let query = format!(
+            "query($in: String!, $id: ID!) {{ document(collection: $in, id: $id) {{ _meta {{ conflicts {FIELDS} }} }} }}"
+        );
+        let node = self.run("document", &query, json!({"in": collection, "id": id}))?;
+        let conflicts = if node.is_null() {
+            let query =
+                format!("query($in: String) {{ conflicts(collection: $in, first: 1000) {{ id conflicts {FIELDS} }} }}");
+            let listed = self.run("conflicts", &query, json!({"in": collection}))?;
+            let listed = listed.as_array().cloned().unwrap_or_default();
+            listed.into_iter().find(|one| one["id"] == id).map(|mut one| one["conflicts"].take()).unwrap_or_default()
+        } else {
+            node["_meta"]["conflicts"].clone()
+        };
+        Ok(conflicts.as_array().cloned().unwrap_or_default())
+    }
+}
+
 /// The corpus' name of a code in `extensions`.
 fn corpus_code(code: &str) -> &str {
     match code {
@@ -61,6 +82,8 @@ fn corpus_code(code: &str) -> &str {
         "FORBIDDEN" => "forbidden",
         "AMBIGUOUS" => "ambiguous",
         "UNAVAILABLE" => "unavailable",
+        "NO_CONFLICT" => "no conflict",
+        "CONFLICT_CHANGED" => "changed",
         other => other,
     }
 }
@@ -165,14 +188,7 @@ impl Door for GraphqlDoor {
     }
 
     fn conflicts(&mut self, collection: &str, id: &str) -> Result<Vec<Conflict>, Failure> {
-        let query = "query($in: String!, $id: ID!) { document(collection: $in, id: $id) \
-            { _meta { conflicts { field reason values } } } }";
-        let node = self.run("document", query, json!({"in": collection, "id": id}))?;
-        if node.is_null() {
-            return Err(Failure::elsewhere("conflicts of a document that is not alive"));
-        }
-        let listed = node["_meta"]["conflicts"].as_array().cloned().unwrap_or_default();
-        listed
+        self.told(collection, id)?
             .iter()
             .map(|conflict| {
                 let because = match conflict["reason"].as_str().unwrap_or_default() {
@@ -188,6 +204,36 @@ impl Door for GraphqlDoor {
                 })
             })
             .collect()
+    }
+
+    fn resolve(&mut self, resolve: &Resolve) -> Result<Json, Failure> {
+        let told = self.told(&resolve.collection, &resolve.id)?;
+        let of_field = |conflict: &&Json| conflict["field"] == resolve.field && conflict["reason"] == "SIBLINGS";
+        let conflict = told.iter().find(of_field).cloned().unwrap_or_default();
+        let nothing = "0".repeat(32);
+        let siblings = conflict["siblings"].as_array().cloned().unwrap_or_default();
+        let pick = resolve.pick.as_ref().map(|value| {
+            let picked = siblings.iter().find(|sibling| sibling["value"] == *value);
+            picked.map_or(json!(nothing), |sibling| sibling["commit"].clone())
+        });
+        let by =
+            resolve.by.as_deref().map(|name| if name == "keepAll" { "KEEP_ALL".into() } else { name.to_uppercase() });
+        let seen = conflict["version"].as_str().unwrap_or(&nothing);
+        let query = "mutation($in: String!, $id: ID!, $field: String!, $pick: ID, $value: JSON, $by: ConflictPolicy, $seen: ID) { \
+            resolveConflict(collection: $in, id: $id, field: $field, pick: $pick, value: $value, by: $by, seen: $seen) { value } }";
+        let variables = json!({
+            "in": resolve.collection, "id": resolve.id, "field": resolve.field, "pick": pick, "value": resolve.value,
+            "by": by, "seen": seen,
+        });
+        Ok(self.run("resolveConflict", query, variables)?["value"].take())
+    }
+
+    fn conflicted(&mut self, collection: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+        let query = "query($in: String) { conflicts(collection: $in, first: 1000) { collection id } }";
+        let listed = self.run("conflicts", query, json!({"in": collection}))?;
+        let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
+        let listed = listed.as_array().cloned().unwrap_or_default();
+        Ok(listed.iter().map(|one| (text(&one["collection"]), text(&one["id"]))).collect())
     }
 
     fn collections(&mut self) -> Result<Vec<String>, Failure> {

@@ -3,16 +3,16 @@
 mod lower;
 
 use serde_json::Value as Json;
-use tidewater_engine::document::Conflict as Told;
-use tidewater_engine::id::DocumentId;
+use tidewater_engine::document::{Conflict as Told, ConflictPolicy};
+use tidewater_engine::id::{CommitId, ConflictVersion, DocumentId};
 use tidewater_engine::query::{Cursor, Query};
 use tidewater_engine::schema::Schema;
-use tidewater_engine::store::{Durability, ReadError, Transaction, TransactionError, WriteError};
+use tidewater_engine::store::{Durability, ReadError, Resolution, Transaction, TransactionError, WriteError};
 use tidewater_engine::value::{Fields, Value};
 use tidewater_sync::Database;
 
 use super::{Door, Failure, Found, fields};
-use crate::corpus::{Conflict, Find, Step};
+use crate::corpus::{Conflict, Find, Resolve, Step};
 
 /// A database, used directly.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Door for RustDoor {
         told.into_iter()
             .map(|conflict| {
                 let (field, because, values) = match conflict {
-                    Told::Siblings { field, values } => {
+                    Told::Siblings { field, values, .. } => {
                         (field, "siblings", values.into_iter().map(|sibling| sibling.value).collect())
                     }
                     Told::Kind { field, value, .. } => (field, "kind", vec![value]),
@@ -79,6 +79,40 @@ impl Door for RustDoor {
                 Ok(Conflict { field, because: because.into(), values })
             })
             .collect()
+    }
+
+    fn resolve(&mut self, resolve: &Resolve) -> Result<Json, Failure> {
+        let id = DocumentId::new(resolve.id.as_str()).map_err(|error| Failure::case(error.to_string()))?;
+        let told = self.database.snapshot()?.conflicts(None, &resolve.collection, &id)?;
+        let found = told.into_iter().find_map(|conflict| match conflict {
+            Told::Siblings { field, values, version, .. } if field == resolve.field => Some((values, version)),
+            _ => None,
+        });
+        let (values, seen) = found.unwrap_or((Vec::new(), ConflictVersion([0; 16])));
+        let resolution = match (&resolve.pick, &resolve.value, &resolve.by) {
+            (Some(pick), None, None) => {
+                let picked = values.iter().find(|sibling| json(&sibling.value).is_ok_and(|value| value == *pick));
+                Resolution::Pick { commit: picked.map_or(CommitId([0; 16]), |sibling| sibling.commit), seen }
+            }
+            (None, Some(own), None) => Resolution::Merge { value: lower::value(own)?, seen },
+            (None, None, Some(by)) => {
+                let policy = ConflictPolicy::from_name(by).ok_or_else(|| Failure::case(format!("no policy {by}")))?;
+                Resolution::By(policy)
+            }
+            _ => return Err(Failure::case("a `resolve` says one of `pick`, `value` and `by`")),
+        };
+        let resolved = self.database.transaction(Durability::Local, |transaction| {
+            transaction.resolve(&resolve.collection, &resolve.id, &resolve.field, &resolution)
+        });
+        let resolved = resolved.map_err(|error| match error {
+            TransactionError::Aborted(error) | TransactionError::Write(error) => Failure::from(error),
+        })?;
+        json(&resolved.value)
+    }
+
+    fn conflicted(&mut self, collection: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+        let listed = self.database.snapshot()?.conflicted_documents(None, collection, None, usize::MAX)?;
+        Ok(listed.into_iter().map(|one| (one.collection, one.id.to_string())).collect())
     }
 
     fn collections(&mut self) -> Result<Vec<String>, Failure> {
@@ -138,7 +172,9 @@ impl From<WriteError> for Failure {
                 return read.into();
             }
             WriteError::Exists { .. } => "exists",
-            WriteError::Missing { .. } => "missing",
+            WriteError::Missing { .. } | WriteError::UnknownSibling { .. } => "missing",
+            WriteError::NoConflict { .. } => "no conflict",
+            WriteError::ConflictChanged { .. } => "changed",
             WriteError::Schema { .. } => "schema",
             WriteError::Invalid { .. } => "invalid",
             WriteError::TooLarge { .. } => "too large",

@@ -28,7 +28,7 @@ pub fn see(snapshot: &Snapshot, space: Option<&SpaceId>, collection: &str, id: &
     };
     for conflict in conflicts {
         match conflict {
-            Conflict::Siblings { field, values } => {
+            Conflict::Siblings { field, values, .. } => {
                 seen.siblings.insert(field, values.into_iter().map(|sibling| sibling.value).collect());
             }
             Conflict::Kind { field, hidden, .. } => {

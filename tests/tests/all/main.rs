@@ -4,6 +4,7 @@
 mod audit;
 mod bounds;
 mod cli;
+mod conflicts;
 mod convergence;
 mod copies;
 mod corpus;

@@ -26,7 +26,7 @@ fn concurrent_writes_of_a_register_stay_as_siblings_until_one_that_saw_both() {
     converge(&a, &b);
     assert_eq!(a.field("n", "title"), Some(text("from b")), "the later timestamp wins");
     let conflicts = a.store.snapshot().unwrap().conflicts(Some(&SPACE), "notes", &id("n")).unwrap();
-    let [Conflict::Siblings { field, values }] = conflicts.as_slice() else { panic!("{conflicts:?}") };
+    let [Conflict::Siblings { field, values, .. }] = conflicts.as_slice() else { panic!("{conflicts:?}") };
     assert_eq!(field, "title");
     assert_eq!(
         values.iter().map(|sibling| sibling.value.clone()).collect::<Vec<_>>(),

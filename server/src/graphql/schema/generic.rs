@@ -165,12 +165,12 @@ pub(super) fn register(parts: &mut Parts) {
     );
 }
 
-fn id(call: &Call) -> Result<String, Error> {
+pub(super) fn id(call: &Call) -> Result<String, Error> {
     let argument = call.arguments.get("id").unwrap_or(&Argument::Null);
     lower::id("id", argument).map_err(error::lowering)
 }
 
-fn named(call: &Call) -> Result<String, Error> {
+pub(super) fn named(call: &Call) -> Result<String, Error> {
     let argument = call.arguments.get("collection").unwrap_or(&Argument::Null);
     lower::text("collection", argument).map(str::to_owned).map_err(error::lowering)
 }

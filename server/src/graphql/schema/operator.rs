@@ -63,7 +63,7 @@ pub(super) fn number<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> u6
     })
 }
 
-fn flag<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> bool + Send + Sync + 'static) -> Field {
+pub(super) fn flag<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> bool + Send + Sync + 'static) -> Field {
     plain(name, TypeRef::named_nn(TypeRef::BOOLEAN), move |parent| Ok(Some(FieldValue::value(of(parent)))))
 }
 

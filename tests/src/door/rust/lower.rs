@@ -8,7 +8,7 @@ use tidewater_engine::value::Value;
 use crate::door::Failure;
 
 /// A value; what isn't one is refused as the API would refuse its JSON.
-fn value(json: &Json) -> Result<Value, Failure> {
+pub(super) fn value(json: &Json) -> Result<Value, Failure> {
     Value::from_json(json.to_string().as_bytes())
         .map_err(|error| Failure { code: "invalid".into(), message: error.to_string() })
 }
