@@ -169,6 +169,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Restore(place) => documents::restore(context, place),
         Command::Conflicts(wanted) => conflicts::conflicts(context, wanted),
         Command::Resolve(resolve) => conflicts::resolve(context, resolve),
+        Command::Undo(undo) => conflicts::undo(context, undo),
         Command::Query(query) => queries::query(context, query),
         Command::Watch(watch) => network::watch(context, watch),
         Command::Collection(command) => collections::collection(context, command),

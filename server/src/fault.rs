@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     Storage,
     /// There is no conflict to resolve.
     NoConflict,
-    /// A conflict is not what was seen.
+    /// A conflict, or what a resolution left, is not what was seen.
     ConflictChanged,
 }
 
@@ -44,8 +44,8 @@ impl From<&WriteError> for Fault {
             WriteError::Forbidden { .. } => Self::Forbidden,
             WriteError::Exists { .. } => Self::Exists,
             WriteError::Missing { .. } | WriteError::UnknownSibling { .. } => Self::NotFound,
-            WriteError::NoConflict { .. } => Self::NoConflict,
-            WriteError::ConflictChanged { .. } => Self::ConflictChanged,
+            WriteError::NoConflict { .. } | WriteError::NoResolution { .. } => Self::NoConflict,
+            WriteError::ConflictChanged { .. } | WriteError::ChangedSince { .. } => Self::ConflictChanged,
             WriteError::Schema { .. } => Self::Schema,
             WriteError::TooLarge { .. } => Self::TooLarge,
             _ => Self::Storage,

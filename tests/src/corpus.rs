@@ -47,6 +47,8 @@ pub enum Step {
     Conflicts(Conflicts),
     /// Settles a conflict.
     Resolve(Resolve),
+    /// Undoes the case's last resolution.
+    Undo(Undo),
     /// Lists the documents with conflicts.
     Conflicted(Conflicted),
     /// Lists the collections.
@@ -210,6 +212,19 @@ forms! {
         /// A policy's name in a schema.
         #[serde(default)]
         by: Option<String>,
+        /// The value that the field has then.
+        #[serde(default)]
+        gives: Option<Json>,
+    }
+    /// See [`Step::Undo`].
+    Undo {
+        /// The collection.
+        #[serde(rename = "in")]
+        collection: String,
+        /// The document.
+        id: String,
+        /// The field.
+        field: String,
         /// The value that the field has then.
         #[serde(default)]
         gives: Option<Json>,

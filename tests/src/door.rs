@@ -6,7 +6,7 @@ pub mod rust;
 use serde_json::{Map, Value as Json};
 use tidewater_engine::value::Fields;
 
-use crate::corpus::{Conflict, Find, Resolve, Step};
+use crate::corpus::{Conflict, Find, Resolve, Step, Undo};
 
 /// One way into one database. What goes in has the form of the corpus (`tests/corpus/README.md`).
 pub trait Door {
@@ -35,11 +35,17 @@ pub trait Door {
     /// Why they can't be told.
     fn conflicts(&mut self, collection: &str, id: &str) -> Result<Vec<Conflict>, Failure>;
 
-    /// Settles a conflict, as it is now. Gives the value that the field has then.
+    /// Settles a conflict, as it is now. Gives the commit that does it, and the value that the field has then.
     ///
     /// # Errors
     /// Why nothing was written.
-    fn resolve(&mut self, resolve: &Resolve) -> Result<Json, Failure>;
+    fn resolve(&mut self, resolve: &Resolve) -> Result<(String, Json), Failure>;
+
+    /// Undoes the resolution `commit`. Gives the value that the field has then.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    fn undo(&mut self, undo: &Undo, commit: &str) -> Result<Json, Failure>;
 
     /// Lists the documents with conflicts: collection and id each.
     ///

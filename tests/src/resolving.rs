@@ -1,11 +1,12 @@
-//! Replicas that write the same registers apart and resolve the conflicts, in different ways and at once, agree, and on what the
-//! naive fold of [`oracle`](crate::oracle) gives.
+//! Replicas that write the same registers apart, resolve the conflicts in different ways and at once, and undo that, agree, and on
+//! what the naive fold of [`oracle`](crate::oracle) gives.
 //!
 //! A run prints nothing and is repeated by its seed: a failure names it.
 
 use std::collections::BTreeMap;
 
 use tidewater_engine::document::{Conflict, ConflictPolicy};
+use tidewater_engine::id::CommitId;
 use tidewater_engine::schema::Schema;
 use tidewater_engine::store::{Durability, Edit, Resolution, Store, TransactionError, WriteError};
 use tidewater_engine::value::Value;
@@ -29,7 +30,16 @@ const FIELDS: &[(&str, ConflictPolicy)] = &[
     ("all", ConflictPolicy::KeepAll),
 ];
 
-/// Lets replicas write, resolve and exchange, and compares them. Counts what was reached.
+/// A resolution that was made.
+struct Made {
+    id: String,
+    field: String,
+    commit: CommitId,
+    /// What the field showed before.
+    before: Value,
+}
+
+/// Lets replicas write, resolve, undo and exchange, and compares them. Counts what was reached.
 ///
 /// # Panics
 /// When they do not agree: the message names the seed.
@@ -46,12 +56,14 @@ pub fn resolve_apart(seed: u64, reached: &mut BTreeMap<&'static str, usize>) {
     });
     begun.expect("a schema and documents");
     shared.exchange_all();
+    let mut resolutions = Vec::new();
     for _ in 0..STEPS {
         let member = random.below(REPLICAS);
         shared.host.advance_ms(random.below(2_000) as i64 - 500);
-        match random.below(10) {
+        match random.below(12) {
             0..4 => write(shared.store(member), &mut random),
-            4..7 => resolve(shared.store(member), &mut random, reached, seed),
+            4..7 => resolutions.extend(resolve(shared.store(member), &mut random, reached, seed)),
+            7..9 => undo(shared.store(member), &resolutions, &mut random, reached, seed),
             _ => {
                 let from = random.below(REPLICAS);
                 let writers: Vec<_> = shared.vector(from).iter().map(|(writer, _)| *writer).collect();
@@ -77,15 +89,15 @@ fn write(store: &Store, random: &mut Random) {
 }
 
 /// Resolves a conflict in one way or another. When the look was at other values than are there, that is refused.
-fn resolve(store: &Store, random: &mut Random, reached: &mut BTreeMap<&'static str, usize>, seed: u64) {
+fn resolve(store: &Store, random: &mut Random, reached: &mut BTreeMap<&'static str, usize>, seed: u64) -> Option<Made> {
     let snapshot = store.snapshot().expect("a snapshot");
     let listed = snapshot.conflicted_documents(None, None, None, 10).expect("a list");
     if listed.is_empty() {
-        return;
+        return None;
     }
     let document = random.pick(&listed);
     let conflicts = snapshot.conflicts(Some(&document.space), &document.collection, &document.id).expect("conflicts");
-    let Conflict::Siblings { field, values, version, .. } = random.pick(&conflicts) else {
+    let Conflict::Siblings { field, values, version, shown: before, .. } = random.pick(&conflicts) else {
         panic!("seed {seed}: only registers were written: {conflicts:?}")
     };
     let own = Value::Int(100 + random.below(100) as i64);
@@ -111,6 +123,36 @@ fn resolve(store: &Store, random: &mut Random, reached: &mut BTreeMap<&'static s
         matches!(again, Err(TransactionError::Aborted(WriteError::NoConflict { .. }))),
         "seed {seed}: resolved twice: {again:?}"
     );
+    let (id, field, before) = (document.id.to_string(), field.clone(), before.clone());
+    Some(Made { id, field, commit: resolved.commit, before })
+}
+
+/// Undoes a resolution of any replica, if it arrived here and the field was not written since: then what was shown before is
+/// shown again.
+fn undo(
+    store: &Store,
+    resolutions: &[Made],
+    random: &mut Random,
+    reached: &mut BTreeMap<&'static str, usize>,
+    seed: u64,
+) {
+    if resolutions.is_empty() {
+        return;
+    }
+    let Made { id, field, commit, before } =
+        &resolutions[resolutions.len() - 1 - random.below(resolutions.len().min(6))];
+    let undone =
+        store.transaction(Durability::Local, |transaction| transaction.undo_resolution(COLLECTION, id, field, *commit));
+    match undone {
+        Ok(undone) => {
+            assert_eq!(undone.value, *before, "seed {seed}: {id}.{field} before commit {commit}");
+            *reached.entry("undo").or_default() += 1;
+        }
+        Err(TransactionError::Aborted(WriteError::ChangedSince { .. })) => {
+            *reached.entry("undo refused").or_default() += 1;
+        }
+        Err(other) => panic!("seed {seed}: {id}.{field}: {other:?}"),
+    }
 }
 
 fn check(shared: &SharedSpace, seed: u64, reached: &mut BTreeMap<&'static str, usize>) {

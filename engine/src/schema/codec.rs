@@ -109,7 +109,7 @@ impl Schema {
         let mut schema = Self::default();
         for (name, value) in fields {
             if let Some(name) = name.strip_prefix(FIELD_PREFIX) {
-                let field = Field::from_value(value).map(|field| field.without_unfit_default(name));
+                let field = Field::from_value(value).map(|field| field.without_what_does_not_fit(name));
                 schema.fields.extend(field.map(|field| (name.to_owned(), field)));
             } else if let Some(name) = name.strip_prefix(INDEX_PREFIX) {
                 schema.indexes.extend(Index::from_value(value).map(|index| (name.to_owned(), index)));
@@ -260,10 +260,22 @@ impl Field {
         })
     }
 
-    /// What is inserted has to fit, so a default that does not is none.
-    fn without_unfit_default(self, name: &str) -> Self {
+    /// What is inserted and what is shown has to fit: a default that does not is none, and a policy that does not is the latest.
+    fn without_what_does_not_fit(self, name: &str) -> Self {
         let default = self.default.clone().filter(|default| self.check(name, default).is_ok());
-        Self { default, ..self }
+        let conflict = if self.check_policy().is_ok() { self.conflict } else { ConflictPolicy::Latest };
+        Self { default, conflict, ..self }
+    }
+
+    /// Why its policy does not fit, if so.
+    fn check_policy(&self) -> Result<(), String> {
+        if self.conflict != ConflictPolicy::Latest && self.kind != FieldKind::Register {
+            return Err(format!("a {} merges by itself, without a policy", self.kind.name()));
+        }
+        if self.conflict == ConflictPolicy::KeepAll && !matches!(self.value_type, None | Some(ValueType::List(_))) {
+            return Err("keepAll shows a list, so the type is a list or not declared".to_owned());
+        }
+        Ok(())
     }
 
     fn check_declaration(&self, name: &str) -> Result<(), SchemaError> {
@@ -271,12 +283,7 @@ impl Field {
         if self.value_type.is_some() && !matches!(self.kind, FieldKind::Register | FieldKind::Set) {
             return Err(rule(place(), format!("a {} has no type of its own", self.kind.name())));
         }
-        if self.conflict != ConflictPolicy::Latest && self.kind != FieldKind::Register {
-            return Err(rule(place(), format!("a {} merges by itself, without a policy", self.kind.name())));
-        }
-        if self.conflict == ConflictPolicy::KeepAll && !matches!(self.value_type, None | Some(ValueType::List(_))) {
-            return Err(rule(place(), "keepAll shows a list, so the type is a list or not declared"));
-        }
+        self.check_policy().map_err(|why| rule(place(), why))?;
         if let Some(ValueType::Vector(0)) = self.value_type {
             return Err(rule(place(), "a vector has at least one dimension"));
         }
@@ -391,6 +398,18 @@ mod tests {
     }
 
     #[test]
+    fn a_replicated_policy_counts_where_it_fits_its_field() {
+        let declared = r#"{"field:a": {"type": "int", "conflict": "max"}, "field:b": {"type": "int", "conflict": "keepAll"},
+            "field:c": {"type": {"list": "int"}, "conflict": "keepAll"}, "field:d": {"kind": "counter", "conflict": "min"},
+            "field:e": {"conflict": "newest"}, "field:f": {"conflict": 1}}"#;
+        let schema = Schema::from_fields(&fields_from_json(declared.as_bytes()).unwrap());
+        let policies: Vec<&str> = schema.fields.values().map(|field| field.conflict.name()).collect();
+        assert_eq!(policies, ["max", "latest", "keepAll", "latest", "latest", "latest"]);
+        assert_eq!(schema.check(), Ok(()));
+        assert_eq!(Schema::from_json(schema.to_json().as_bytes()).unwrap(), schema);
+    }
+
+    #[test]
     fn what_a_person_wrote_is_understood_completely_or_refused() {
         let cases = [
             (r#"{"field": {}}"#, "field: expected only `type_name`, `fields` and `indexes`"),
@@ -407,6 +426,10 @@ mod tests {
             (r#"{"fields": {"a": {"type": "int", "uniqe": true}}}"#, "field a: uniqe: expected"),
             (r#"{"fields": {"a": {"type": "int", "default": "x"}}}"#, "the default does not fit"),
             (r#"{"fields": {"a": {"kind": "text", "type": "string"}}}"#, "a text has no type"),
+            (r#"{"fields": {"a": {"kind": "set", "conflict": "max"}}}"#, "a set merges by itself"),
+            (r#"{"fields": {"a": {"type": "string", "conflict": "keepAll"}}}"#, "keepAll shows a list"),
+            (r#"{"fields": {"a": {"conflict": "newest"}}}"#, "field a: conflict: expected"),
+            (r#"{"fields": {"a": {"conflict": 1}}}"#, "field a: conflict: expected"),
             (r#"{"fields": {"a": {"type": {"vector": 0}}}}"#, "at least one dimension"),
             (r#"{"fields": {"id": {"type": "string"}}}"#, "\"id\" can't be declared"),
             (r#"{"fields": {"": {"type": "string"}}}"#, "\"\" can't be declared"),
@@ -427,7 +450,8 @@ mod tests {
             let error = Schema::from_json(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
-        let implied = br#"{"fields": {"a": {"kind": "register", "required": false, "default": null}}}"#;
+        let implied =
+            br#"{"fields": {"a": {"kind": "register", "required": false, "default": null, "conflict": "latest"}}}"#;
         assert!(Schema::from_json(implied).is_ok());
         assert!(Schema::from_json(br#"{"type_name": "_Note9"}"#).is_ok());
     }

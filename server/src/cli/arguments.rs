@@ -1,6 +1,7 @@
 //! What the command line takes.
 
 mod audit;
+mod conflicts;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +9,9 @@ use std::path::PathBuf;
 pub(crate) use audit::{AuditAccesses, AuditCommand, AuditExport, AuditList, AuditVerify};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidewater_engine::space::Rank;
+
+use conflicts::{CONFLICTS_EXAMPLES, RESOLVE_EXAMPLES, UNDO_EXAMPLES};
+pub(crate) use conflicts::{Conflicts, Policy, Resolve, Undo};
 
 /// A local-first database that syncs.
 #[derive(Debug, Parser)]
@@ -91,6 +95,9 @@ pub(crate) enum Command {
     /// Settle a conflict between concurrent values of a field
     #[command(after_help = RESOLVE_EXAMPLES)]
     Resolve(Resolve),
+    /// Undo a resolution: write what the field showed before
+    #[command(after_help = UNDO_EXAMPLES)]
+    Undo(Undo),
     /// Find documents, or run GraphQL
     #[command(after_help = QUERY_EXAMPLES)]
     Query(Query),
@@ -207,21 +214,6 @@ Examples:
   tide update --db notes.db notes n1 '{\"tags\": {\"add\": [\"home\"], \"remove\": [\"work\"]}}'
   tide update --db notes.db notes n1 '{\"body\": {\"splice\": {\"at\": 0, \"delete\": 0, \"insert\": \"Hi\"}}}'";
 
-const CONFLICTS_EXAMPLES: &str = "\
-Examples:
-  tide conflicts --db notes.db
-  tide conflicts --db notes.db notes --first 20 --json
-  tide conflicts --db notes.db notes n1";
-
-const RESOLVE_EXAMPLES: &str = "\
-Examples:
-  tide resolve --db notes.db notes n1 title --pick 3fa0… --seen 91c2…
-  tide resolve --db notes.db notes n1 title --value '\"Oat milk\"' --seen 91c2…
-  tide resolve --db notes.db notes n1 stars --by max
-
-`tide conflicts` shows what stands behind --pick and --seen. --seen names the values that you have looked at: when another one
-came since, nothing is written. A policy takes the values that are there: latest, max, min, or keep-all for a list of them.";
-
 const QUERY_EXAMPLES: &str = "\
 Examples:
   tide query --db notes.db notes 'done=false and tags:home' --order created:desc --first 20
@@ -310,66 +302,6 @@ pub(crate) struct Place {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) space: InSpace,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Conflicts {
-    /// The collection; all of them when not given
-    pub(crate) collection: Option<String>,
-    /// The document's id: its conflicts are shown
-    pub(crate) id: Option<String>,
-    #[command(flatten)]
-    pub(crate) space: InSpace,
-    /// How many documents are listed at most
-    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "id")]
-    pub(crate) first: usize,
-    /// Go on after the last one of an earlier list, by its cursor, which --json shows
-    #[arg(long, value_name = "CURSOR", conflicts_with = "id")]
-    pub(crate) after: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Resolve {
-    /// The collection
-    pub(crate) collection: String,
-    /// The document's id
-    pub(crate) id: String,
-    /// The field
-    pub(crate) field: String,
-    #[command(flatten)]
-    pub(crate) choice: Choice,
-    /// The version of the conflict that you have seen
-    #[arg(long, value_name = "VERSION", conflicts_with = "by", required_unless_present = "by")]
-    pub(crate) seen: Option<String>,
-    #[command(flatten)]
-    pub(crate) space: InSpace,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Choice {
-    /// Take the value of this commit
-    #[arg(long, value_name = "COMMIT")]
-    pub(crate) pick: Option<String>,
-    /// Take this value, JSON (`-`: standard input)
-    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
-    pub(crate) value: Option<String>,
-    /// Take what a policy makes of the values
-    #[arg(long, value_name = "POLICY")]
-    pub(crate) by: Option<Policy>,
-}
-
-/// Which of concurrent values is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Policy {
-    /// The one that was written last, by the clocks of its writers
-    Latest,
-    /// The greatest
-    Max,
-    /// The least
-    Min,
-    /// A list of them all
-    KeepAll,
 }
 
 #[derive(Debug, Args)]

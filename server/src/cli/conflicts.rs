@@ -1,4 +1,4 @@
-//! Conflicts: list, look at, resolve.
+//! Conflicts: list, look at, resolve, undo that.
 
 use serde_json::{Value as Json, json};
 use tidewater_engine::document::{Conflict, ConflictPolicy, ConflictedDocument};
@@ -7,7 +7,7 @@ use tidewater_engine::store::{ReadError, Resolution, Resolved, Snapshot};
 use tidewater_engine::value::Value;
 use tidewater_sync::Database;
 
-use super::arguments::{Conflicts, Policy, Resolve};
+use super::arguments::{Conflicts, Policy, Resolve, Undo};
 use super::context::Context;
 use super::documents::{value_to_json, write};
 use super::failure::{Done, Failure};
@@ -85,13 +85,25 @@ fn show(context: &mut Context, wanted: &Conflicts, collection: &str, id: &str) -
         return context.output.text("no conflicts\n");
     }
     context.output.records(&["field", "reason", "shown", "value", "author", "time", "commit"], &records)?;
+    let away = space.filter(|space| context.database.home() != Some(*space));
+    let option = away.map_or(String::new(), |space| format!(" --space {space}"));
+    let mut hints = Vec::new();
     for conflict in &found {
-        if let Conflict::Siblings { field, version, .. } = conflict {
-            let at = format!("{collection} {id} {field}");
-            context.output.text(&format!("\nResolve it: tide resolve {at} --seen {version} --pick COMMIT\n"))?;
-        }
+        hints.push(match conflict {
+            Conflict::Siblings { field, version, .. } => {
+                format!(
+                    "Resolve {field}: tide resolve{option} {collection} {id} {field} --seen {version} --pick COMMIT\n"
+                )
+            }
+            Conflict::Kind { field, .. } => format!("Settle {field}: any write that changes it\n"),
+            Conflict::EditedWhileDeleted { .. } if space.is_none() => {
+                format!("Bring it back: tide restore {collection} {id}\n")
+            }
+            _ => continue,
+        });
     }
-    Ok(())
+    hints.dedup();
+    context.output.text(&format!("\n{}", hints.concat()))
 }
 
 /// One record for every value that a conflict holds.
@@ -132,7 +144,22 @@ pub(crate) fn resolve(context: &mut Context, resolve: &Resolve) -> Done {
     let resolved = write(context, &resolve.space, |transaction| {
         transaction.resolve(&resolve.collection, &resolve.id, &resolve.field, &resolution)
     })?;
-    say(context, &resolve.collection, &resolve.id, &resolve.field, &resolved)
+    say(context, &resolve.collection, &resolve.id, &resolve.field, &resolved)?;
+    if !context.output.is_table() {
+        return Ok(());
+    }
+    let option = resolve.space.space.as_ref().map_or(String::new(), |space| format!(" --space {space}"));
+    let (at, commit) = (format!("{} {} {}", resolve.collection, resolve.id, resolve.field), resolved.commit);
+    context.output.text(&format!("Undo it: tide undo{option} {at} {commit}\n"))
+}
+
+pub(crate) fn undo(context: &mut Context, undo: &Undo) -> Done {
+    let commit = undo.commit.parse();
+    let commit = commit.map_err(|error| Failure::usage(format!("COMMIT is what `tide resolve` shows: {error}")))?;
+    let undone = write(context, &undo.space, |transaction| {
+        transaction.undo_resolution(&undo.collection, &undo.id, &undo.field, commit)
+    })?;
+    say(context, &undo.collection, &undo.id, &undo.field, &undone)
 }
 
 fn resolution(context: &mut Context, resolve: &Resolve) -> Done<Resolution> {

@@ -46,18 +46,27 @@ pub trait Replicas {
 /// # Errors
 /// The first step that didn't give what it must.
 pub fn run(case: &Case, replicas: &mut dyn Replicas) -> Result<(), Broken> {
-    let mut cursor = None;
+    let mut last = Last::default();
     for (number, step) in case.steps.iter().enumerate() {
         let broken = |why: String| {
             let elsewhere = why.contains(ELSEWHERE);
             Broken { case: case.name.clone(), step: number + 1, why, elsewhere }
         };
-        one(step, replicas, &mut cursor).map_err(broken)?;
+        one(step, replicas, &mut last).map_err(broken)?;
     }
     Ok(())
 }
 
-fn one(step: &Step, replicas: &mut dyn Replicas, cursor: &mut Option<String>) -> Result<(), String> {
+/// What later steps of a case go on from.
+#[derive(Default)]
+struct Last {
+    /// The cursor of the last document that was found.
+    cursor: Option<String>,
+    /// The commit of the last resolution.
+    resolution: Option<String>,
+}
+
+fn one(step: &Step, replicas: &mut dyn Replicas, last: &mut Last) -> Result<(), String> {
     match step {
         Step::Sync(_) => {
             replicas.sync();
@@ -74,12 +83,12 @@ fn one(step: &Step, replicas: &mut dyn Replicas, cursor: &mut Option<String>) ->
             same(&got, &expected, || format!("{} instead of {}", show(&got), show(&expected)))
         }
         Step::Find(find) => {
-            let after = cursor.as_deref().filter(|_| find.after_last);
+            let after = last.cursor.as_deref().filter(|_| find.after_last);
             let Some(found) = expect(replicas.door(&find.on).find(find, after), find.fails.as_deref())? else {
                 return Ok(());
             };
             check_found(find, &found)?;
-            *cursor = found.cursor.or(cursor.take());
+            last.cursor = found.cursor.or(last.cursor.take());
             Ok(())
         }
         Step::Conflicts(conflicts) => {
@@ -95,10 +104,17 @@ fn one(step: &Step, replicas: &mut dyn Replicas, cursor: &mut Option<String>) ->
         }
         Step::Resolve(resolve) => {
             let resolved = expect(replicas.door(&resolve.on).resolve(resolve), resolve.fails.as_deref())?;
-            match (resolved, &resolve.gives) {
-                (Some(value), Some(expected)) => same(&value, expected, || format!("{value} instead of {expected}")),
-                _ => Ok(()),
-            }
+            let Some((commit, value)) = resolved else { return Ok(()) };
+            last.resolution = Some(commit);
+            let expected = resolve.gives.as_ref().unwrap_or(&value);
+            same(&value, expected, || format!("{value} instead of {expected}"))
+        }
+        Step::Undo(undo) => {
+            let commit = last.resolution.as_deref().ok_or("an `undo` comes after a `resolve`")?;
+            let undone = replicas.door(&undo.on).undo(undo, commit);
+            let Some(value) = expect(undone, undo.fails.as_deref())? else { return Ok(()) };
+            let expected = undo.gives.as_ref().unwrap_or(&value);
+            same(&value, expected, || format!("{value} instead of {expected}"))
         }
         Step::Conflicted(conflicted) => {
             let listed = replicas.door(&conflicted.on).conflicted(conflicted.collection.as_deref());

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::rust::RustDoor;
 use super::{Door, Failure, Found};
-use crate::corpus::{Conflict, Find, Resolve, Step};
+use crate::corpus::{Conflict, Find, Resolve, Step, Undo};
 
 /// How many documents are asked for when a case doesn't say.
 const DEFAULT_FIRST: usize = 1_000;
@@ -206,7 +206,7 @@ impl Door for GraphqlDoor {
             .collect()
     }
 
-    fn resolve(&mut self, resolve: &Resolve) -> Result<Json, Failure> {
+    fn resolve(&mut self, resolve: &Resolve) -> Result<(String, Json), Failure> {
         let told = self.told(&resolve.collection, &resolve.id)?;
         let of_field = |conflict: &&Json| conflict["field"] == resolve.field && conflict["reason"] == "SIBLINGS";
         let conflict = told.iter().find(of_field).cloned().unwrap_or_default();
@@ -220,12 +220,20 @@ impl Door for GraphqlDoor {
             resolve.by.as_deref().map(|name| if name == "keepAll" { "KEEP_ALL".into() } else { name.to_uppercase() });
         let seen = conflict["version"].as_str().unwrap_or(&nothing);
         let query = "mutation($in: String!, $id: ID!, $field: String!, $pick: ID, $value: JSON, $by: ConflictPolicy, $seen: ID) { \
-            resolveConflict(collection: $in, id: $id, field: $field, pick: $pick, value: $value, by: $by, seen: $seen) { value } }";
+            resolveConflict(collection: $in, id: $id, field: $field, pick: $pick, value: $value, by: $by, seen: $seen) { commit value } }";
         let variables = json!({
             "in": resolve.collection, "id": resolve.id, "field": resolve.field, "pick": pick, "value": resolve.value,
             "by": by, "seen": seen,
         });
-        Ok(self.run("resolveConflict", query, variables)?["value"].take())
+        let mut resolved = self.run("resolveConflict", query, variables)?;
+        Ok((resolved["commit"].as_str().unwrap_or_default().to_owned(), resolved["value"].take()))
+    }
+
+    fn undo(&mut self, undo: &Undo, commit: &str) -> Result<Json, Failure> {
+        let query = "mutation($in: String!, $id: ID!, $field: String!, $commit: ID!) { \
+            undoResolution(collection: $in, id: $id, field: $field, commit: $commit) { value } }";
+        let variables = json!({"in": undo.collection, "id": undo.id, "field": undo.field, "commit": commit});
+        Ok(self.run("undoResolution", query, variables)?["value"].take())
     }
 
     fn conflicted(&mut self, collection: Option<&str>) -> Result<Vec<(String, String)>, Failure> {

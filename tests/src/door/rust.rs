@@ -4,7 +4,7 @@ mod lower;
 
 use serde_json::Value as Json;
 use tidewater_engine::document::{Conflict as Told, ConflictPolicy};
-use tidewater_engine::id::{CommitId, ConflictVersion, DocumentId};
+use tidewater_engine::id::{CommitId, ConflictVersion, DocumentId, IdError};
 use tidewater_engine::query::{Cursor, Query};
 use tidewater_engine::schema::Schema;
 use tidewater_engine::store::{Durability, ReadError, Resolution, Transaction, TransactionError, WriteError};
@@ -12,7 +12,7 @@ use tidewater_engine::value::{Fields, Value};
 use tidewater_sync::Database;
 
 use super::{Door, Failure, Found, fields};
-use crate::corpus::{Conflict, Find, Resolve, Step};
+use crate::corpus::{Conflict, Find, Resolve, Step, Undo};
 
 /// A database, used directly.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Door for RustDoor {
             .collect()
     }
 
-    fn resolve(&mut self, resolve: &Resolve) -> Result<Json, Failure> {
+    fn resolve(&mut self, resolve: &Resolve) -> Result<(String, Json), Failure> {
         let id = DocumentId::new(resolve.id.as_str()).map_err(|error| Failure::case(error.to_string()))?;
         let told = self.database.snapshot()?.conflicts(None, &resolve.collection, &id)?;
         let found = told.into_iter().find_map(|conflict| match conflict {
@@ -107,7 +107,18 @@ impl Door for RustDoor {
         let resolved = resolved.map_err(|error| match error {
             TransactionError::Aborted(error) | TransactionError::Write(error) => Failure::from(error),
         })?;
-        json(&resolved.value)
+        Ok((resolved.commit.to_string(), json(&resolved.value)?))
+    }
+
+    fn undo(&mut self, undo: &Undo, commit: &str) -> Result<Json, Failure> {
+        let commit = commit.parse().map_err(|error: IdError| Failure::case(error.to_string()))?;
+        let undone = self.database.transaction(Durability::Local, |transaction| {
+            transaction.undo_resolution(&undo.collection, &undo.id, &undo.field, commit)
+        });
+        let undone = undone.map_err(|error| match error {
+            TransactionError::Aborted(error) | TransactionError::Write(error) => Failure::from(error),
+        })?;
+        json(&undone.value)
     }
 
     fn conflicted(&mut self, collection: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
@@ -173,8 +184,8 @@ impl From<WriteError> for Failure {
             }
             WriteError::Exists { .. } => "exists",
             WriteError::Missing { .. } | WriteError::UnknownSibling { .. } => "missing",
-            WriteError::NoConflict { .. } => "no conflict",
-            WriteError::ConflictChanged { .. } => "changed",
+            WriteError::NoConflict { .. } | WriteError::NoResolution { .. } => "no conflict",
+            WriteError::ConflictChanged { .. } | WriteError::ChangedSince { .. } => "changed",
             WriteError::Schema { .. } => "schema",
             WriteError::Invalid { .. } => "invalid",
             WriteError::TooLarge { .. } => "too large",

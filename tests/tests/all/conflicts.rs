@@ -34,7 +34,7 @@ fn replicas_that_resolve_apart_agree_with_each_other_and_with_the_naive_fold() {
     }
     println!("{reached:?}");
     if seeds.end - seeds.start >= RUNS {
-        for what in ["resolution", "conflict"] {
+        for what in ["resolution", "conflict", "undo", "undo refused"] {
             assert!(reached.get(what).is_some_and(|times| *times > 0), "no run reached {what}: {reached:?}");
         }
     }
@@ -103,9 +103,13 @@ fn the_command_lists_shows_and_resolves_conflicts() {
     assert_eq!(ada_wrote["device"], json!(ada.device().to_string()));
     assert_eq!(told[0]["shown"], json!(true));
     assert_eq!((&told[1]["shown"], &told[0]["policy"]), (&json!(false), &json!("latest")));
+    let shown_first = &told[0]["value"];
     let (commit, version) = (ada_wrote["commit"].as_str().unwrap(), ada_wrote["version"].as_str().unwrap());
     let table = run(&["conflicts", "notes", "n1"]);
-    assert!(table.out.contains(&format!("tide resolve notes n1 title --seen {version} --pick COMMIT")), "{table:?}");
+    assert!(
+        table.out.contains(&format!("tide resolve --space {space} notes n1 title --seen {version} --pick COMMIT")),
+        "{table:?}"
+    );
 
     let at = ["resolve", "--space", "Plans", "notes", "n1", "title"];
     let resolve = |more: &[&str]| desk.run("b", &[&at[..], more].concat());
@@ -132,10 +136,21 @@ fn the_command_lists_shows_and_resolves_conflicts() {
     let resolved = resolve(&["--pick", commit, "--seen", version, "--json"]).json();
     assert_eq!(resolved["value"], json!("Ada's"));
     resolve(&["--pick", other.as_str().unwrap(), "--seen", version]).assert_refused(3, "no concurrent values");
+    let undo = |commit: &str| desk.run("b", &["undo", "--space", "Plans", "notes", "n1", "title", commit, "--json"]);
+    undo("n1").assert_refused(2, "32 hexadecimal digits");
+    undo(commit).assert_refused(1, "nothing was undone");
+    let resolution = resolved["commit"].as_str().unwrap();
+    let undone = undo(resolution).json();
+    assert_eq!(undone["value"], *shown_first, "what was shown before");
+    undo(resolution).assert_refused(1, "nothing was undone");
+    undo(undone["commit"].as_str().unwrap()).assert_refused(3, "settled no conflict");
     let n3 = ["resolve", "--space", "Plans", "notes", "n3", "title"];
     let seen = run(&["conflicts", "notes", "n3", "--json"]).json()[0]["version"].as_str().unwrap().to_owned();
     let by_hand = desk.run("b", &[&n3[..], &["--value", "\"both\"", "--seen", &seen]].concat());
-    assert_eq!(by_hand.out, "title of notes/n3 is \"both\"\n", "{by_hand:?}");
+    assert!(
+        by_hand.out.starts_with("title of notes/n3 is \"both\"\nUndo it: tide undo --space Plans notes n3 title "),
+        "{by_hand:?}"
+    );
     assert_eq!(run(&["conflicts"]).out, "no conflicts\n");
     assert_eq!(run(&["conflicts", "notes", "n1"]).out, "no conflicts\n");
     assert_eq!(run(&["verify", "--json"]).json()["problems"], json!([]));
@@ -143,7 +158,7 @@ fn the_command_lists_shows_and_resolves_conflicts() {
     let ben = Database::open(Location::File(desk.path("b.db")), open(3)).expect("the file");
     converse(&ben, &ada, Purpose::Member, 40);
     let title = |id: &str| ada.snapshot().unwrap().get(None, "notes", id).unwrap().unwrap().fields["title"].clone();
-    assert_eq!((title("n1"), title("n3")), (Value::from("Ada's"), Value::from("both")));
+    assert_eq!((title("n1"), title("n3")), (Value::from(shown_first.as_str().unwrap()), Value::from("both")));
     assert_eq!(ada.snapshot().unwrap().conflicted_documents(None, None, None, 9).unwrap(), []);
 }
 
@@ -195,5 +210,15 @@ fn graphql_lists_shows_and_resolves_conflicts() {
         json!({"id": "n1", "_fields": {"title": "Ada's"}, "_meta": {"conflicted": false}})
     );
     refuse(&mutation("by: LATEST"), "no concurrent values");
+    let undo = |commit: &Json| {
+        let at = format!("collection: \"notes\", id: \"n1\", field: \"title\", space: \"{space}\"");
+        format!("mutation {{ undoResolution({at}, commit: {commit}) {{ commit value document {{ id }} }} }}")
+    };
+    refuse(&undo(&json!("x")), "32 hexadecimal digits");
+    refuse(&undo(commit), "nothing was undone");
+    let undone = ask(&undo(&resolved["commit"]));
+    assert_eq!(undone["undoResolution"]["value"], siblings[0]["value"]);
+    refuse(&undo(&resolved["commit"]), "nothing was undone");
+    refuse(&undo(&undone["undoResolution"]["commit"]), "settled no conflict");
     assert_eq!(ask("{ conflicts { id } }")["conflicts"], json!([{"id": "n3"}]));
 }

@@ -2,7 +2,7 @@
 
 use tidewater_engine::planted::Fault;
 
-use super::harness::WORLD;
+use super::harness::{WORLD, convergence_finds};
 
 #[test]
 fn planted_forgotten_index_row_is_found() {
@@ -12,6 +12,11 @@ fn planted_forgotten_index_row_is_found() {
 #[test]
 fn planted_index_row_that_stays_is_found() {
     WORLD.finds(Fault::IndexRowLeft, 3, "0 index rows are missing");
+}
+
+#[test]
+fn planted_conflict_that_is_not_listed_is_found() {
+    convergence_finds(Fault::ConflictUnlisted, 1, "lists as conflicted");
 }
 
 #[test]

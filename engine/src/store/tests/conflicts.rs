@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::world::{Replica, SPACE, converge};
+use super::world::{Replica, SPACE, converge, device, table};
 use crate::document::{Conflict, ConflictPolicy, ConflictedDocument, Sibling};
 use crate::id::{CommitId, ConflictVersion, DocumentId, SpaceId};
 use crate::schema::Schema;
@@ -173,6 +173,41 @@ fn documents_with_conflicts_are_listed_by_pages_deleted_ones_too() {
     a.write(|tx| tx.delete("notes", "n1")).unwrap();
     assert_eq!(listed(&a).len(), 3);
     converge(&a, &b);
+}
+
+#[test]
+fn a_conflict_goes_with_the_authority_of_who_wrote_a_value() {
+    let (a, _) = apart("n", text("from a"), text("from b"));
+    let mut without = table();
+    without.devices.remove(&device(2));
+    a.store.set_effective(SPACE, without).unwrap();
+    assert_eq!((a.field("n", "title"), listed(&a)), (Some(text("from a")), Vec::new()));
+    assert_eq!(a.problems(), Vec::<String>::new());
+    a.store.set_effective(SPACE, table()).unwrap();
+    assert_eq!((a.field("n", "title"), listed(&a)), (Some(text("from b")), vec!["notes/n".to_owned()]));
+    assert_eq!(a.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn verifying_finds_a_document_that_is_listed_wrongly() {
+    let (a, _) = apart("n", text("from a"), text("from b"));
+    a.insert("quiet", &[]);
+    for (document, is_conflicted, says) in [
+        ("n", false, "1 documents with conflicts are not listed, 0 without are"),
+        ("quiet", true, "1 documents with conflicts are not listed, 1 without are"),
+        ("n", true, "0 documents with conflicts are not listed, 1 without are"),
+    ] {
+        let changed = a.store.inner.write(true, |mut work| {
+            let collection = work.state.names.slot("notes").unwrap();
+            let mut changes = crate::store::conflicts::ConflictChanges::default();
+            let key = crate::store::records::document_key(collection, work.space(&SPACE)?.slot, document);
+            changes.note(key, is_conflicted);
+            *work.dirty = true;
+            changes.store(&mut work).map_err(WriteError::from)
+        });
+        changed.unwrap();
+        assert!(a.problems().iter().any(|problem| problem.contains(says)), "{document}: {:?}", a.problems());
+    }
 }
 
 #[test]

@@ -145,11 +145,14 @@ fn a_file_in_use_names_who_uses_it() {
 fn a_file_of_another_format_version_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let newer = written(folder.path());
+    let last = folder.path().join("last.tide");
     let mut bytes = std::fs::read(&newer).unwrap();
-    bytes[16..20].copy_from_slice(&99u32.to_le_bytes());
-    let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
-    bytes[24..32].copy_from_slice(&hash.to_le_bytes());
-    std::fs::write(&newer, &bytes).unwrap();
+    for (path, version) in [(&newer, 99u32), (&last, 3)] {
+        bytes[16..20].copy_from_slice(&version.to_le_bytes());
+        let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
+        bytes[24..32].copy_from_slice(&hash.to_le_bytes());
+        std::fs::write(path, &bytes).unwrap();
+    }
     // Up to version 2 a database was a plain redb file.
     let older = folder.path().join("older.tide");
     let redb = redb::Database::create(&older).unwrap();
@@ -159,13 +162,13 @@ fn a_file_of_another_format_version_is_refused_untouched() {
     drop(meta);
     transaction.commit().unwrap();
     drop(redb);
-    for path in [newer, older] {
+    for path in [newer, last, older] {
         let before = std::fs::read(&path).unwrap();
         for create in [false, true] {
             let error = refusal(&path, create);
             let is_right = matches!(
                 error,
-                OpenError::Newer { found: 99, supported: 3, .. } | OpenError::Older { found: 2, supported: 3, .. }
+                OpenError::Newer { found: 99, supported: 4, .. } | OpenError::Older { found: 2 | 3, supported: 4, .. }
             );
             assert!(is_right, "{error:?}");
             assert!(std::fs::read(&path).unwrap() == before);

@@ -1,4 +1,4 @@
-//! Conflicts: of one document, the list of the documents that have any, and resolving them.
+//! Conflicts: of one document, the list of the documents that have any, resolving them and undoing that.
 
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ const POLICIES: &[(&str, ConflictPolicy, &str)] = &[
     ("MIN", ConflictPolicy::Min, "The least."),
     ("KEEP_ALL", ConflictPolicy::KeepAll, "A list of them all, each once."),
 ];
+
+const HEX: &str = "an id of 32 hexadecimal digits, as a conflict or a resolution shows it";
 
 /// A conflict with the authors of its values.
 struct Told {
@@ -54,6 +56,7 @@ pub(super) fn register(parts: &mut Parts) {
     parts.register(resolution_type());
     parts.queries.push(list());
     parts.mutations.push(resolve());
+    parts.mutations.push(undo());
 }
 
 fn policy_name(policy: ConflictPolicy) -> &'static str {
@@ -290,6 +293,26 @@ fn resolve() -> Field {
     )
 }
 
+fn undo() -> Field {
+    let arguments = [
+        ("collection", TypeRef::named_nn(TypeRef::STRING)),
+        ("id", TypeRef::named_nn(TypeRef::ID)),
+        ("field", TypeRef::named_nn(TypeRef::STRING)),
+        ("commit", TypeRef::named_nn(TypeRef::ID)),
+        ("space", TypeRef::named(TypeRef::ID)),
+    ];
+    root("undoResolution", TypeRef::named_nn("Resolution"), &arguments, |call| async move {
+        let argument = call.arguments.get("commit").unwrap_or(&Answer::Null);
+        let commit = lower::text("commit", argument).map_err(error::lowering)?.parse();
+        let commit = commit.map_err(|_| error::lowering(LowerError::expected("commit", HEX, argument)))?;
+        settle(call, move |transaction, collection, id, field| transaction.undo_resolution(collection, id, field, commit))
+            .await
+    })
+    .description(
+        "Writes what a field showed before the resolution `commit`; refused when the field was written since. The values that were in conflict do not come back beside it.",
+    )
+}
+
 async fn settle(
     call: Call,
     body: impl FnOnce(&mut tidewater_engine::store::Transaction<'_>, &str, &str, &str) -> Result<Resolved, WriteError>
@@ -313,11 +336,10 @@ async fn settle(
 
 /// What `pick`, `value`, `by` and `seen` say. The value may be null, when it is given and nothing else is.
 fn resolution(arguments: &Arguments) -> Result<Resolution, LowerError> {
-    let hex = "an id of 32 hexadecimal digits, as a conflict shows it";
     let seen = || {
         let argument = arguments.get("seen").unwrap_or(&Answer::Null);
         let seen = lower::text("seen", argument).map(str::parse);
-        seen.and_then(|seen| seen.map_err(|_| LowerError::expected("seen", hex, argument)))
+        seen.and_then(|seen| seen.map_err(|_| LowerError::expected("seen", HEX, argument)))
     };
     let (pick, by) = (lower::given(arguments, "pick"), lower::given(arguments, "by"));
     let is_value = |argument: &&Answer| **argument != Answer::Null || (pick.is_none() && by.is_none());
@@ -325,7 +347,7 @@ fn resolution(arguments: &Arguments) -> Result<Resolution, LowerError> {
     match (pick, given_value, by) {
         (Some(pick), None, None) => {
             let commit = lower::text("pick", pick)?.parse();
-            let commit = commit.map_err(|_| LowerError::expected("pick", hex, pick))?;
+            let commit = commit.map_err(|_| LowerError::expected("pick", HEX, pick))?;
             Ok(Resolution::Pick { commit, seen: seen()? })
         }
         (None, Some(argument), None) => Ok(Resolution::Merge { value: value::json("value", argument)?, seen: seen()? }),
