@@ -85,20 +85,17 @@ fn show(context: &mut Context, wanted: &Conflicts, collection: &str, id: &str) -
         return context.output.text("no conflicts\n");
     }
     context.output.records(&["field", "reason", "shown", "value", "author", "time", "commit"], &records)?;
-    let away = space.filter(|space| context.database.home() != Some(*space));
-    let option = away.map_or(String::new(), |space| format!(" --space {space}"));
+    let away = space.filter(|space| context.database.home() != Some(*space)).map(|space| space.to_string());
+    let at = [in_space(away.as_deref()), word(collection, "COLLECTION"), word(id.as_str(), "ID")].concat();
     let mut hints = Vec::new();
     for conflict in &found {
         hints.push(match conflict {
             Conflict::Siblings { field, version, .. } => {
-                format!(
-                    "Resolve {field}: tide resolve{option} {collection} {id} {field} --seen {version} --pick COMMIT\n"
-                )
+                let field = word(field, "FIELD");
+                format!("Resolve{field}: tide resolve{at}{field} --seen {version} --pick COMMIT\n")
             }
-            Conflict::Kind { field, .. } => format!("Settle {field}: any write that changes it\n"),
-            Conflict::EditedWhileDeleted { .. } if space.is_none() => {
-                format!("Bring it back: tide restore {collection} {id}\n")
-            }
+            Conflict::Kind { field, .. } => format!("Settle{}: any write that changes it\n", word(field, "FIELD")),
+            Conflict::EditedWhileDeleted { .. } if space.is_none() => format!("Bring it back: tide restore{at}\n"),
             _ => continue,
         });
     }
@@ -148,9 +145,22 @@ pub(crate) fn resolve(context: &mut Context, resolve: &Resolve) -> Done {
     if !context.output.is_table() {
         return Ok(());
     }
-    let option = resolve.space.space.as_ref().map_or(String::new(), |space| format!(" --space {space}"));
-    let (at, commit) = (format!("{} {} {}", resolve.collection, resolve.id, resolve.field), resolved.commit);
-    context.output.text(&format!("Undo it: tide undo{option} {at} {commit}\n"))
+    let (collection, id) = (word(&resolve.collection, "COLLECTION"), word(&resolve.id, "ID"));
+    let at = [in_space(resolve.space.space.as_deref()), collection, id, word(&resolve.field, "FIELD")].concat();
+    context.output.text(&format!("Undo it: tide undo{at} {}\n", resolved.commit))
+}
+
+/// The option that names a space, as part of a command to copy.
+fn in_space(space: Option<&str>) -> String {
+    space.map_or_else(String::new, |space| format!(" --space{}", word(space, "SPACE")))
+}
+
+/// A word of a command to copy, after a space. Others choose names: what a shell or a terminal would take for more than a word is
+/// not repeated.
+fn word(text: &str, otherwise: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_./:@+-".contains(c);
+    let shown = if text.chars().all(is_plain) && !text.starts_with('-') && !text.is_empty() { text } else { otherwise };
+    format!(" {shown}")
 }
 
 pub(crate) fn undo(context: &mut Context, undo: &Undo) -> Done {
@@ -197,6 +207,19 @@ impl From<Policy> for ConflictPolicy {
             Policy::Max => Self::Max,
             Policy::Min => Self::Min,
             Policy::KeepAll => Self::KeepAll,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_copy_repeats_no_name_that_is_more_than_a_word() {
+        assert_eq!(in_space(Some("Plans")) + &word("n1", "ID"), " --space Plans n1");
+        for wrong in ["", "--db", "a b", "$(true)", "a;true", "it's", "\u{1b}[31m", "a\nb"] {
+            assert_eq!(word(wrong, "ID"), " ID", "{wrong:?}");
         }
     }
 }

@@ -64,18 +64,17 @@ fn a_picked_value_becomes_the_only_one_everywhere() {
 
 #[test]
 fn a_value_of_ones_own_or_of_a_policy_settles_a_conflict_too() {
-    let merged = |value| move |version| Resolution::Merge { value, seen: version };
-    let by = |policy| move |_| Resolution::By(policy);
-    let cases: [(Box<dyn FnOnce(ConflictVersion) -> Resolution>, Value); 5] = [
-        (Box::new(merged(Value::Int(9))), Value::Int(9)),
-        (Box::new(by(ConflictPolicy::Latest)), Value::Int(1)),
-        (Box::new(by(ConflictPolicy::Max)), Value::Int(2)),
-        (Box::new(by(ConflictPolicy::Min)), Value::Int(1)),
-        (Box::new(by(ConflictPolicy::KeepAll)), Value::List(vec![Value::Int(1), Value::Int(2)])),
+    let cases = [
+        (None, Value::Int(9)),
+        (Some(ConflictPolicy::Latest), Value::Int(1)),
+        (Some(ConflictPolicy::Max), Value::Int(2)),
+        (Some(ConflictPolicy::Min), Value::Int(1)),
+        (Some(ConflictPolicy::KeepAll), Value::List(vec![Value::Int(1), Value::Int(2)])),
     ];
-    for (resolution, expected) in cases {
+    for (policy, expected) in cases {
         let (a, b) = apart("n", Value::Int(2), Value::Int(1));
-        let resolution = resolution(siblings(&a, "n").2);
+        let merged = Resolution::Merge { value: expected.clone(), seen: siblings(&a, "n").2 };
+        let resolution = policy.map_or(merged, Resolution::By);
         assert_eq!(resolve(&a, "n", &resolution).unwrap().value, expected, "{resolution:?}");
         converge(&a, &b);
         assert_eq!(b.field("n", "title"), Some(expected), "{resolution:?}");
