@@ -113,8 +113,9 @@ mod tests {
     use super::*;
     use crate::simulation::SimulatedHost;
 
+    /// A device whose key is of small order proves nothing by any signature.
     #[test]
-    fn a_key_of_small_order_verifies_nothing() {
+    fn attack_device_key_of_small_order_verifies_nothing() {
         // The identity point with R = identity and S = 0 passes the plain check for every message.
         let mut public = [0; 32];
         public[0] = 1;

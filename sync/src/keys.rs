@@ -238,8 +238,9 @@ mod tests {
         assert_eq!(damaged.open(&ours, b"context"), None);
     }
 
+    /// No secret is wrapped for an X25519 key of low order, which everybody could open.
     #[test]
-    fn a_low_order_key_is_refused() {
+    fn attack_low_order_agreement_key_gets_no_secret() {
         let host = SimulatedHost::new(2);
         assert_eq!(Wrapped::seal(&*host, &[0; 32], b"context", &SecretKey::new([9; 32])), None);
     }
@@ -281,8 +282,9 @@ mod tests {
         assert_ne!((one.salt, one.ciphertext), (other.salt, other.ciphertext));
     }
 
+    /// A wrapped key that is passed off as another epoch's or device's does not open.
     #[test]
-    fn a_key_wrapped_for_one_epoch_and_device_opens_as_no_other() {
+    fn attack_wrap_moved_to_another_epoch_or_device_does_not_open() {
         let host = SimulatedHost::new(6);
         let ours = AgreementKey::generate(&*host);
         let key = SecretKey::new([9; 32]);

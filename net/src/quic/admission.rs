@@ -93,8 +93,9 @@ mod tests {
         Admission::new(&QuicConfig { max_handshakes, max_accepted, handshake_burst, ..QuicConfig::default() })
     }
 
+    /// Handshakes that are never finished are bounded, in all and per address, and their places come free.
     #[test]
-    fn handshakes_and_connections_are_bounded_and_freed() {
+    fn attack_handshakes_without_an_end_are_bounded() {
         let admission = admission(4, 2, 100);
         let now = Instant::now();
         let judge = || admission.judge([10, 0, 0, 1].into(), true, now);
@@ -116,8 +117,9 @@ mod tests {
         assert!(matches!(admission.judge([10, 0, 0, 2].into(), true, now), Verdict::Accept { .. }));
     }
 
+    /// Datagrams under a forged address don't count against those who are at that address.
     #[test]
-    fn forged_packets_use_up_nobodys_share() {
+    fn attack_forged_packets_use_up_nobodys_share() {
         let admission = admission(100, 100, 3);
         let now = Instant::now();
         let victim = [10, 0, 0, 1].into();

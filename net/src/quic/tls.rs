@@ -285,8 +285,9 @@ impl Signer for DeviceKey {
 mod tests {
     use super::*;
 
+    /// A transport key of small order, or that is no key, opens no connection.
     #[test]
-    fn small_order_and_malformed_keys_are_refused() {
+    fn attack_small_order_and_malformed_transport_keys_are_refused() {
         let certificate = |bytes: Vec<u8>| CertificateDer::from(bytes);
         let mut identity_point = [0; 32];
         identity_point[0] = 1;

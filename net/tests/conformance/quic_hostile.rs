@@ -23,8 +23,9 @@ async fn check_well(world: &QuicWorld, listener: &mut Box<dyn Listener>) {
     check_alive(&*dialed, &*accepted).await;
 }
 
+/// Datagrams that are no QUIC leave the listener as it was.
 #[tokio::test]
-async fn garbage_on_the_port_does_no_harm() {
+async fn attack_garbage_on_the_port_does_no_harm() {
     let world = QuicWorld::new();
     within_deadline(async {
         let mut listener = listen(&world, 2).await;
@@ -44,8 +45,9 @@ async fn garbage_on_the_port_does_no_harm() {
     .await;
 }
 
+/// A TLS client that shows no key is refused in the handshake.
 #[tokio::test]
-async fn a_peer_without_a_key_never_comes_in() {
+async fn attack_peer_without_a_key_never_comes_in() {
     let world = QuicWorld::new();
     within_deadline(async {
         let mut listener = listen(&world, 2).await;
@@ -81,8 +83,9 @@ impl HeadSigner for Impostor {
     }
 }
 
+/// Who claims a device key that it does not hold is no peer, as dialer or as listener.
 #[tokio::test]
-async fn an_impostor_never_comes_in_and_is_never_reached() {
+async fn attack_wrong_pinned_key_never_comes_in_and_is_never_reached() {
     let world = QuicWorld::new();
     within_deadline(async {
         let mut listener = listen(&world, 2).await;

@@ -39,8 +39,9 @@ async fn a_stranger_gets_nothing_and_leaves_no_trace() {
     .await;
 }
 
+/// A device that stands at the address of another one is told as such, and gets nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_device_at_an_address_is_told_and_rarely_tried_again() {
+async fn attack_wrong_device_at_an_address_gets_nothing() {
     within_deadline(async {
         let world = World::new(Carrier::Memory);
         let (ada, bob, eve) = (world.person("ada"), world.person("bob"), world.person("eve"));
@@ -91,8 +92,9 @@ async fn a_join_that_fails_says_why() {
     .await;
 }
 
+/// A peer that sends garbage loses its own connection; others sync on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_sends_garbage_is_cut_off_and_nobody_else() {
+async fn attack_peer_that_sends_garbage_is_cut_off_and_nobody_else() {
     within_deadline(async {
         let world = World::new(Carrier::Memory);
         let [(laptop, at_laptop), (phone, at_phone)] = world.two_devices().await;

@@ -225,8 +225,9 @@ mod tests {
         assert_eq!(checked("query Q { ...A } fragment A on Query { notes { nodes { id } } }"), Ok(()));
     }
 
+    /// One field under thousands of names, a deep selection or many roots are refused before anything is resolved.
     #[test]
-    fn depth_aliases_and_roots_are_bounded() {
+    fn attack_alias_bomb_is_refused_before_it_runs() {
         let deep = "{ a ".repeat(MAX_DEPTH + 1) + &"}".repeat(MAX_DEPTH + 1);
         assert_eq!(checked(&deep), Err(LimitError::Depth));
         let aliases: String = (0..MAX_FIELDS).map(|n| format!("a{n}: id ")).collect();
@@ -253,8 +254,9 @@ mod tests {
         assert_eq!(checked_with(&query, with(1)), Ok(()));
     }
 
+    /// Fragments that contain each other, or double at each step, are refused without being unfolded.
     #[test]
-    fn fragments_that_go_in_circles_or_double_end() {
+    fn attack_fragments_that_go_in_circles_or_double_end() {
         let circle = "{ ...A } fragment A on Query { ...A }";
         assert_eq!(checked(circle), Err(LimitError::Depth));
         let doubling: String =
@@ -263,8 +265,9 @@ mod tests {
         assert_eq!(checked(&bomb), Err(LimitError::RootFields));
     }
 
+    /// Introspection nested in itself is refused.
     #[test]
-    fn introspection_cannot_multiply() {
+    fn attack_introspection_cannot_multiply() {
         let nested = "fields { type { ".repeat(4) + "name" + &" } }".repeat(4);
         assert_eq!(checked(&format!("{{ __schema {{ types {{ {nested} }} }} }}")), Err(LimitError::Introspection));
         assert_eq!(checked("{ __schema { types { fields { args { type { ofType { name } } } } } } }"), Ok(()));

@@ -153,8 +153,9 @@ async fn other_methods_and_paths_are_refused() {
     assert_eq!(get("/nowhere").await.status, StatusCode::NOT_FOUND);
 }
 
+/// A page of another site reaches no endpoint: neither with its origin, nor with its own name resolved to this machine.
 #[tokio::test]
-async fn foreign_hosts_and_origins_are_refused() {
+async fn attack_dns_rebinding_and_foreign_origins_are_refused() {
     let with = |host: &str, origin: Option<&str>| {
         let mut request = Request::post("/graphql").header(HOST, host).header(CONTENT_TYPE, JSON);
         if let Some(origin) = origin {

@@ -125,8 +125,9 @@ mod tests {
     use crate::keys::AgreementKey;
     use crate::simulation::SimulatedHost;
 
+    /// A certificate of which any one bit was changed is not genuine.
     #[test]
-    fn every_changed_bit_of_a_certificate_is_noticed() {
+    fn attack_every_changed_bit_of_a_certificate_is_noticed() {
         let host = SimulatedHost::new(4);
         let (secrets, genesis) = IdentitySecrets::generate(&*host);
         let device = DeviceKey::generate(&*host);
@@ -143,8 +144,9 @@ mod tests {
         }
     }
 
+    /// An identity can't certify a device that agreed to belong to another one.
     #[test]
-    fn a_foreign_proof_of_possession_is_refused() {
+    fn attack_foreign_proof_of_possession_is_refused() {
         let host = SimulatedHost::new(5);
         let (thief, thief_genesis) = IdentitySecrets::generate(&*host);
         let (_, victim_genesis) = IdentitySecrets::generate(&*host);

@@ -36,8 +36,9 @@ fn peaceful() -> World {
     world
 }
 
+/// Nobody removes an equal: both stay, and a higher rank decides.
 #[test]
-fn two_admins_who_remove_each_other_are_both_without_effect() {
+fn attack_two_admins_who_remove_each_other_are_both_without_effect() {
     let mut world = peaceful();
     let (ada, ben) = (world.device(ADA, 0), world.device(BEN, 0));
     world.say(ada, &world.revoke(ada, BEN, 10));
@@ -48,8 +49,9 @@ fn two_admins_who_remove_each_other_are_both_without_effect() {
     assert_eq!(membership.verdicts.values().filter(|verdict| **verdict == Verdict::Void).count(), 2);
 }
 
+/// What an admin says beyond the cut of its removal grants nothing and removes nobody, though it had not heard of it.
 #[test]
-fn a_revoked_admins_concurrent_grants_are_void() {
+fn attack_revoked_admins_concurrent_grants_are_void() {
     let mut world = peaceful();
     let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
     world.say(owner, &world.revoke(owner, ADA, 10));
@@ -75,8 +77,9 @@ fn what_an_admin_did_before_the_cut_stands() {
     assert_eq!(rank(&world, &membership, ADA), None);
 }
 
+/// A grant beside a removal doesn't undo it; one in knowledge of it does, and the old log stays closed all the same.
 #[test]
-fn a_regrant_needs_to_know_of_the_revocation_and_a_new_incarnation() {
+fn attack_regrant_beside_a_revocation_brings_nobody_back() {
     let mut world = peaceful();
     let (owner, ada, ben) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(BEN, 0));
     world.say(ada, &ControlOperation::Label(note(&world.host, "label")));
@@ -141,8 +144,9 @@ fn a_demoted_writer_keeps_what_was_written_and_writes_no_more() {
     assert_eq!(authority.effective_length(Incarnation([0; 8])), 10);
 }
 
+/// What a writer kept back until after its removal counts for nobody: a log that the removal doesn't list is cut at 0.
 #[test]
-fn a_demoted_writer_whose_logs_nobody_knew_of_is_as_closed_as_one_with_a_cut() {
+fn attack_hidden_log_of_a_demoted_writer_counts_for_nothing() {
     let mut world = peaceful();
     let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
     world.say(owner, &world.revoke(owner, EVE, 10));
@@ -154,8 +158,9 @@ fn a_demoted_writer_whose_logs_nobody_knew_of_is_as_closed_as_one_with_a_cut() {
     assert_eq!(authority.effective_length(Incarnation([0; 8])), 0, "what it wrote unheard counts for nobody");
 }
 
+/// Nobody takes an owner's rank, raises themselves, or grants what they have themselves.
 #[test]
-fn owners_are_never_removed_and_nobody_grants_a_rank_not_below_their_own() {
+fn attack_owners_are_never_removed_and_nobody_grants_a_rank_not_below_their_own() {
     let mut world = peaceful();
     let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));
     world.say(ada, &world.revoke(ada, OWNER, 10));
@@ -192,8 +197,9 @@ fn a_device_of_two_identities_keeps_what_the_other_one_allows() {
     }
 }
 
+/// A grant that brings the certificate of another identity's device makes nobody a member by it.
 #[test]
-fn a_certificate_of_somebody_else_certifies_nothing() {
+fn attack_certificate_of_somebody_else_certifies_nothing() {
     let mut world = World::new(1, 4);
     let (owner, ben) = (world.device(OWNER, 0), world.device(BEN, 0));
     let ControlOperation::Grant(mut grant) = world.grant(EVE, Rank::Writer) else { panic!("a grant") };
@@ -205,8 +211,9 @@ fn a_certificate_of_somebody_else_certifies_nothing() {
     assert_eq!(membership.rank(&ben), None);
 }
 
+/// A removed member can't make others leave an epoch by saying that it was given the key.
 #[test]
-fn a_key_that_a_removed_member_gives_itself_leaves_the_epoch_in_use() {
+fn attack_key_that_a_removed_member_gives_itself_leaves_the_epoch_in_use() {
     let mut world = peaceful();
     let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
     world.say(owner, &world.revoke(owner, EVE, 10));
@@ -220,8 +227,9 @@ fn a_key_that_a_removed_member_gives_itself_leaves_the_epoch_in_use() {
     assert_eq!(world.evaluate().write_epoch(), Some(EpochId([0; 32])));
 }
 
+/// What is wrapped as an epoch's key and is another one is not taken for it: the epoch's id commits to its key.
 #[test]
-fn what_is_wrapped_as_a_key_and_is_another_one_is_not_held() {
+fn attack_garbage_wrap_is_not_held() {
     let host = SimulatedHost::new(1);
     let (device, agreement) = (DeviceKey::generate(&*host).device(), AgreementKey::generate(&*host));
     let (right, wrong) = (SecretKey::new([1; 32]), SecretKey::new([2; 32]));
@@ -248,8 +256,9 @@ fn a_second_device_acts_once_its_certificate_is_known() {
     assert_eq!(rank(&world, &world.evaluate(), EVE), None);
 }
 
+/// Nobody writes with a key that was given, beside a removal, to the one who was removed.
 #[test]
-fn an_epoch_given_to_someone_who_was_removed_is_not_written_with() {
+fn attack_epoch_given_to_a_removed_member_is_not_written_with() {
     let mut world = peaceful();
     let (owner, ada, eve) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(EVE, 0));
     assert_eq!(world.evaluate().write_epoch(), Some(EpochId([0; 32])));
@@ -263,8 +272,9 @@ fn an_epoch_given_to_someone_who_was_removed_is_not_written_with() {
     assert_eq!(world.evaluate().write_epoch(), Some(EpochId([10; 32])));
 }
 
+/// A control operation that nobody knows is malformed; it does not make others ask for an upgrade.
 #[test]
-fn what_nobody_may_write_at_the_spaces_level_is_malformed_and_stops_nobody() {
+fn attack_unknown_operation_stops_nobody() {
     let mut world = peaceful();
     for (who, at) in [(OWNER, 0), (EVE, 0), (ADA, 1)] {
         world.say(world.device(who, 0), &ControlOperation::Label(note(&world.host, "label")));
@@ -336,8 +346,9 @@ fn of_several_labels_the_one_that_knew_the_others_stands() {
     assert_eq!(world.evaluate().label.map(|label| label.to_bytes()), Some(second.to_bytes()));
 }
 
+/// A writer can't start an epoch so high that none could follow it.
 #[test]
-fn nobody_takes_the_last_number_of_an_epoch() {
+fn attack_nobody_takes_the_last_number_of_an_epoch() {
     let mut world = peaceful();
     let (owner, eve) = (world.device(OWNER, 0), world.device(EVE, 0));
     world.say(eve, &ControlOperation::Rotate(world.start(u64::MAX, 30, &[])));
@@ -349,8 +360,9 @@ fn nobody_takes_the_last_number_of_an_epoch() {
     assert_eq!(world.evaluate().write_epoch(), Some(EpochId([31; 32])));
 }
 
+/// A device that calls itself another identity's, without that one's signature, has no rank of it.
 #[test]
-fn a_certificate_that_its_identity_did_not_sign_makes_nobody_a_member() {
+fn attack_certificate_that_its_identity_did_not_sign_makes_nobody_a_member() {
     let mut world = peaceful();
     let ada = world.device(ADA, 0);
     let genuine = world.people[EVE].devices[1].2;
@@ -425,8 +437,9 @@ fn attack_stolen_owner_device_is_removed_by_its_identity() {
     assert!(!membership.readers().contains_key(&phone));
 }
 
+/// A certificate for a device that its identity removed brings it back nowhere, even a newer one.
 #[test]
-fn a_removed_device_never_comes_back() {
+fn attack_removed_device_never_comes_back() {
     let mut world = peaceful();
     let (laptop, phone) = (world.device(OWNER, 0), world.device(OWNER, 1));
     let again = {

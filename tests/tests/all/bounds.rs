@@ -109,16 +109,18 @@ fn flood(honest: &Database, hostile: &Database, space: &SpaceId, most: usize) {
     assert!(worst.0 <= most, "{worst:?} of {most} bytes");
 }
 
+/// A stranger, whatever it sends and does not read, costs less than 1 MiB.
 #[test]
-fn a_stranger_makes_a_session_hold_less_than_a_mebibyte() {
+fn attack_stranger_makes_a_session_hold_less_than_a_mebibyte() {
     let (ada, eve) = (person("Ada", 1), person("Eve", 2));
     flood(&ada, &eve, &NO_SPACE, STRANGER_BYTES);
     // Knowing the name of a space is not being a member.
     flood(&ada, &eve, &ada.home().expect("a home"), STRANGER_BYTES);
 }
 
+/// A member, whatever it sends and does not read, costs less than 8 MiB.
 #[test]
-fn a_member_makes_a_session_hold_less_than_eight_mebibytes() {
+fn attack_member_makes_a_session_hold_less_than_eight_mebibytes() {
     let (ada, eve) = (person("Ada", 3), person("Eve", 4));
     let space = ada.home().expect("a home");
     let ticket = ada.share_ticket(&space, Rank::Writer, vec!["memory:ada".into()], 3_600_000).expect("a ticket");

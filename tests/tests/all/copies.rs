@@ -121,8 +121,9 @@ fn a_closed_file_that_was_copied_agrees_with_its_original_through_a_third_device
     machine.agree(&original, &copied, &third);
 }
 
+/// A copy of an open file that is used beside it becomes a writer of its own; all agree through a third device.
 #[test]
-fn an_open_file_that_was_copied_agrees_with_its_original_through_a_third_device() {
+fn attack_copy_of_an_open_file_agrees_with_its_original_through_a_third_device() {
     let mut machine = Machine::new();
     let (original, third) = machine.two_devices();
     copy(&machine.path("original"), &machine.path("copy"));
@@ -149,8 +150,9 @@ fn a_file_that_was_copied_within_a_transaction_agrees_with_its_original_through_
     machine.agree(&original, &copied, &third);
 }
 
+/// A backup that is put back, and written to, agrees with what the device had sent before: nothing is lost.
 #[test]
-fn an_old_copy_that_replaces_the_file_agrees_with_what_had_left_the_device_since() {
+fn attack_restored_backup_agrees_with_what_had_left_the_device_since() {
     let mut machine = Machine::new();
     let (original, third) = machine.two_devices();
     drop(original);

@@ -15,8 +15,9 @@ fn words(desk: &Desk, name: &str) -> String {
     desk.run(name, &["identity", "words", "--json"]).json()["words"].as_str().expect("words").to_owned()
 }
 
+/// All devices are lost: 24 words and a relay bring everything back, by the commands that a person types.
 #[test]
-fn all_devices_are_lost_and_24_words_and_a_relay_bring_everything_back() {
+fn attack_all_devices_lost_the_words_and_a_relay_are_enough_by_hand() {
     let desk = Desk::with_database();
     assert_eq!(desk.run("a", &["put", "notes", "n", r#"{"title": "kept"}"#]).code, 0);
     let hub = ada_and_a_relay(&desk);
@@ -70,8 +71,9 @@ fn what_a_recovery_can_not_do_it_says_and_leaves_nothing_behind() {
     recover(&from, &eves).assert_refused(1, "can't be reached");
 }
 
+/// A stolen device, removed with one command, gets nothing of what is written afterwards.
 #[test]
-fn a_stolen_device_is_removed_and_gets_nothing_new() {
+fn attack_stolen_device_is_removed_by_hand_and_gets_nothing_new() {
     let desk = Desk::with_database();
     let serving = desk.serve("a");
     desk.link("a", "phone");

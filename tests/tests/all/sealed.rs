@@ -3,8 +3,9 @@
 use tidewater_tests::program::Desk;
 use tidewater_tests::sealed::{holds, search_a_relay};
 
+/// A relay's file and every frame that went to or from it, searched for what people wrote, hold nothing of it.
 #[test]
-fn a_relay_s_file_and_all_its_frames_hold_no_plaintext() {
+fn attack_hub_searched_byte_by_byte_holds_no_plaintext() {
     search_a_relay();
 }
 

@@ -7,8 +7,9 @@ use tidewater_tests::siege::{Plan, besiege};
 /// What a hundred peers may cost, in KiB: 64 MiB, and the storage's cache, which is 64 MiB here.
 const MOST_KIB: u64 = (64 + 64) << 10;
 
+/// A hundred hostile peers at once cost a bounded share of memory, and the honest ones nothing.
 #[test]
-fn a_hundred_hostile_peers_cost_no_more_than_their_share_and_nobody_else_anything() {
+fn attack_hundred_hostile_peers_cost_no_more_than_their_share() {
     let seed = std::env::var("TIDEWATER_SEED").map_or(1, |text| text.parse().expect("TIDEWATER_SEED is a number"));
     println!("TIDEWATER_SEED={seed}");
     let outcome = besiege(Plan { peers: 100, messages: 300, seed });

@@ -47,8 +47,9 @@ fn ten_replicas_agree_whatever_goes_wrong() {
     worlds(10, false, 50);
 }
 
+/// Honest replicas agree in the end, whatever a member with full rights to write does in random worlds.
 #[test]
-fn honest_replicas_agree_whatever_a_hostile_member_does() {
+fn attack_hostile_member_never_keeps_honest_replicas_apart() {
     worlds(4, true, 5);
 }
 

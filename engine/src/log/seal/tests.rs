@@ -77,8 +77,9 @@ fn what_compresses_to_its_own_length_opens_to_itself() {
     assert!(as_it_is > 8 && compressed > 8, "{as_it_is} stored, {compressed} compressed");
 }
 
+/// An entry of which any one bit was changed does not open, even where the hash of its body was forged to fit.
 #[test]
-fn every_single_bit_flip_of_an_entry_is_refused() {
+fn attack_every_flipped_bit_of_an_entry_is_refused() {
     let sealed = seal(b"one small document");
     let head = Header::decode(&sealed.header).unwrap();
     for bit in 0..sealed.header.len() * 8 {
@@ -102,8 +103,9 @@ fn every_single_bit_flip_of_an_entry_is_refused() {
     }
 }
 
+/// An entry that is put into another space, plane, log or place does not open there, whoever holds the key.
 #[test]
-fn an_entry_opens_at_its_place_only() {
+fn attack_entry_replayed_into_another_space_or_plane_does_not_open() {
     let sealed = seal(b"one small document");
     assert!(open(&place(), &sealed, &key()).is_ok());
     let mut elsewhere = vec![
@@ -126,8 +128,9 @@ fn another_key_is_told_apart_from_a_bad_body() {
     assert_eq!(open(&place(), &seal(b"x"), &SecretKey::new([0; 32])), Err(wanted));
 }
 
+/// Without any randomness the salt, and so key and nonce, still differs for every other place, header or plaintext.
 #[test]
-fn the_salt_differs_for_every_other_entry_even_without_randomness() {
+fn attack_dead_random_generator_gives_no_salt_twice() {
     let salt_of = |place: &Place, draft: EntryDraft, random, chunk: &[u8]| {
         let sealed = Sealer::new().seal(place, draft, &key(), random, chunk).unwrap();
         Header::decode(&sealed.header).unwrap().salt
@@ -247,8 +250,9 @@ fn frames_have_one_spelling() {
     }
 }
 
+/// What would inflate beyond the length that it names, or beyond a chunk, is refused before it is written anywhere.
 #[test]
-fn an_inflate_bomb_and_other_zstd_frames_are_refused() {
+fn attack_inflate_bomb_and_other_zstd_frames_are_refused() {
     let plain = zstd::bulk::compress(&[7; 1000], ZSTD_LEVEL).unwrap();
     assert_eq!(unpack(&compressed(1000, &plain)), Ok(vec![7; 1000]));
     let header = Err("the compressed payload's header");

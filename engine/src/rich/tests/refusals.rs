@@ -117,8 +117,9 @@ fn a_change_carries_nothing_but_operations() {
     assert_eq!(scene.bent(|forge| forge.extra = vec![1, 2, 3]), Err(Malformed::Extras));
 }
 
+/// A change of text or json in the name of another writer's actor is refused, an honest one that was copied too.
 #[test]
-fn the_actor_is_the_writers_own() {
+fn attack_foreign_actor_id_is_refused() {
     let scene = scene();
     let other = actor_id(&name(FieldKind::Text), &writer_id(0));
     assert_eq!(scene.bent(|forge| forge.actor = other.to_bytes().to_vec()), Err(Malformed::ForeignActor));
@@ -166,8 +167,10 @@ fn dependencies_are_known_and_lie_in_the_commits_past() {
     assert_eq!(scene.judge.check(&blind), Err(Malformed::UnseenDep(first)));
 }
 
+/// A change can't jump ahead with its counter: it starts right after its dependencies, and nobody uses up a field's
+/// numbers.
 #[test]
-fn counters_start_right_after_the_dependencies_and_end_before_the_limit() {
+fn attack_poisoned_automerge_counter_is_refused() {
     let scene = scene();
     let expected = Forge::of(&scene.honest.bytes).start_op;
     for found in [0, 1, expected - 1, expected + 1, u64::MAX] {

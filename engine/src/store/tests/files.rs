@@ -26,8 +26,10 @@ fn a_file_keeps_documents_writer_and_logs() {
     assert_eq!(a.problems(), Vec::<String>::new());
 }
 
+/// A copy of the file writes a log of its own, never the original's again, so it uses no place, and no key and nonce,
+/// twice.
 #[test]
-fn a_copied_file_becomes_another_writer() {
+fn attack_copied_file_becomes_another_writer() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy, mirror) =
         (folder.path().join("a.tide"), folder.path().join("b.tide"), folder.path().join("mirror"));
@@ -44,8 +46,9 @@ fn a_copied_file_becomes_another_writer() {
     assert_eq!(at(1, &copy, &mirror).store.writer(), writer, "the copy keeps its own incarnation");
 }
 
+/// An earlier state of the file that is put back writes a log of its own, and not over what had left the device since.
 #[test]
-fn an_old_copy_put_back_becomes_another_writer() {
+fn attack_old_copy_put_back_becomes_another_writer() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy, mirror) =
         (folder.path().join("a.tide"), folder.path().join("old.tide"), folder.path().join("mirror"));

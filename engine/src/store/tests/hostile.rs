@@ -156,8 +156,10 @@ fn a_handmade_commit_counts_like_any_other() {
     assert_eq!(replica.field("n", "x"), Some(Value::Int(1)));
 }
 
+/// A commit that claims a generation which its past can't have reached is void, so nobody makes a document impossible
+/// to delete or restore.
 #[test]
-fn nobody_uses_up_a_documents_generations() {
+fn attack_nobody_uses_up_a_documents_generations() {
     let replica = Replica::new(1);
     let mut author = Author::new(2, Plane::Data);
     let reach = crate::operation::MAX_OPERATIONS as u64;
@@ -286,8 +288,9 @@ fn an_entry_of_newer_software_is_nobodys_fault() {
     }
 }
 
+/// A commit whose dependencies contradict its own log is void; the log and everybody else go on.
 #[test]
-fn lists_that_move_back_make_a_commit_void_and_the_log_goes_on() {
+fn attack_dependencies_that_move_back_make_a_commit_void_and_the_log_goes_on() {
     let (a, b) = (Replica::new(1), Replica::new(3));
     a.insert("other", &[]);
     a.edit("other", "x", Edit::Set(Value::Int(1)));
@@ -348,8 +351,9 @@ fn a_void_control_commit_is_not_listed() {
     }
 }
 
+/// What comes from outside never continues this device's own log: a clone of it is told as a fork.
 #[test]
-fn nobody_else_extends_this_devices_own_log() {
+fn attack_nobody_else_extends_this_devices_own_log() {
     let (a, clone, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
     assert_eq!(a.store.writer(), clone.store.writer(), "one seed draws one incarnation");
     a.insert("n", &[]);
@@ -363,8 +367,9 @@ fn nobody_else_extends_this_devices_own_log() {
     assert!(matches!(clone.store.receive(&forged), Err(ReceiveError::Invalid { .. })));
 }
 
+/// Commits that depend on what never comes wait within a bound; those that can be applied go through beside them.
 #[test]
-fn a_flood_of_waiting_commits_does_not_keep_ready_ones_out() {
+fn attack_flood_of_waiting_commits_does_not_keep_ready_ones_out() {
     let (replica, honest) = (Replica::new(1), Replica::new(3));
     let mut flood = Author::new(2, Plane::Data);
     flood.opaque(100, nowhere());

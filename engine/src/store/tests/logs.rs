@@ -42,8 +42,10 @@ fn duplicates_change_nothing_and_gaps_are_refused() {
     converge(&a, &b);
 }
 
+/// A batch of which any one bit was changed on its way, in headers, bodies, root or signature, is refused, and nothing
+/// of it is stored.
 #[test]
-fn every_changed_bit_of_a_batch_is_refused() {
+fn attack_every_changed_bit_of_a_batch_is_refused() {
     let (a, b) = (Replica::new(1), Replica::new(2));
     a.insert("n", &[("x", Value::Int(1))]);
     let good = batch(&a, 0);
@@ -68,8 +70,9 @@ fn every_changed_bit_of_a_batch_is_refused() {
     converge(&a, &b);
 }
 
+/// A second history of one log is told as a fork: it never takes the place of what is held.
 #[test]
-fn another_history_of_one_length_is_a_fork() {
+fn attack_another_history_of_one_length_is_a_fork() {
     let (a, twin, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
     assert_eq!(a.store.writer(), twin.store.writer(), "one seed draws one incarnation");
     a.insert("n", &[("x", Value::Int(1))]);
@@ -79,8 +82,9 @@ fn another_history_of_one_length_is_a_fork() {
     assert_eq!(b.field("n", "x"), Some(Value::Int(1)));
 }
 
+/// A longer second history of one log is told as a fork too: a proof shows that it did not grow from what is held.
 #[test]
-fn a_longer_fork_is_proved_by_the_prefix_it_grew_from() {
+fn attack_longer_fork_is_proved_by_the_prefix_it_grew_from() {
     let (a, twin, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
     a.insert("n", &[("x", Value::Int(1))]);
     twin.insert("n", &[("x", Value::Int(2))]);
@@ -120,8 +124,9 @@ fn a_root_that_is_left_out_follows_from_what_is_held() {
     converge(&a, &b);
 }
 
+/// Nobody makes another's log look forked: only what its writer signed counts as a fork.
 #[test]
-fn a_fork_without_a_root_is_told_from_a_lie_by_the_signature() {
+fn attack_fork_without_a_root_is_told_from_a_lie_by_the_signature() {
     let (a, twin, b) = (Replica::new(1), Replica::new(1), Replica::new(2));
     a.insert("n", &[("x", Value::Int(1))]);
     twin.insert("n", &[("x", Value::Int(2))]);
@@ -162,8 +167,9 @@ fn batches_that_come_together_share_one_storage_transaction_but_not_their_faults
     converge(&a, &c);
 }
 
+/// What a device without authority writes is void, wherever it comes from; it counts once its authority is known.
 #[test]
-fn commits_of_devices_without_authority_are_void_until_it_arrives() {
+fn attack_commits_without_authority_are_void_until_it_arrives() {
     let (a, stranger) = (Replica::new(1), Replica::new(2));
     let mut without = table();
     without.devices.remove(&device(2));

@@ -119,8 +119,9 @@ fn a_welcome_has_so_many_bytes() {
     assert!(bytes <= MAX_WELCOME_BYTES && bytes + largest > MAX_WELCOME_BYTES, "{bytes} bytes");
 }
 
+/// Whoever answers a joining device can't give it another identity, or a certificate of another device.
 #[test]
-fn a_welcome_that_is_not_for_this_device_is_not_believed() {
+fn attack_welcome_that_is_not_for_this_device_is_not_believed() {
     let (ben, eve, blank) = (Person::new(2, "Ben"), Person::new(3, "Eve"), Replica::blank(1));
     let certified = ben.certify(blank.device_key(), blank.agreement().public(), 0);
     let welcome = |card: IdentityCard| Welcome { identity: Some(card), home: None, invites: vec![] };

@@ -41,8 +41,9 @@ fn both_sides_learn_whose_device_the_other_is() {
     assert_eq!(pair.acceptor.events, [SessionEvent::Ready { identity: ada.identity() }]);
 }
 
+/// Who passes frames between two channels of its own is found out by both ends.
 #[test]
-fn a_relay_in_the_middle_is_noticed_by_the_channel_binding() {
+fn attack_relay_in_the_middle_is_noticed_by_the_channel_binding() {
     let (first, second) = linked(10);
     let mut dialer = Session::new(first.database.clone(), config(Role::Dialer, &second, 1, Purpose::Member), 0);
     let mut acceptor = Session::new(second.database.clone(), config(Role::Acceptor, &first, 2, Purpose::Member), 0);
@@ -51,8 +52,9 @@ fn a_relay_in_the_middle_is_noticed_by_the_channel_binding() {
     assert!(matches!(acceptor, Some(SessionError::Unproven { .. })), "{acceptor:?}");
 }
 
+/// Everything that a device said on one channel, said again on another by somebody else, proves nothing.
 #[test]
-fn a_replayed_hello_proves_nothing() {
+fn attack_replayed_hello_proves_nothing() {
     let (first, second) = linked(20);
     let mut pair = Pair::new(&first, &second);
     pair.drive();
@@ -62,8 +64,9 @@ fn a_replayed_hello_proves_nothing() {
     assert!(matches!(closing(&mut victim), Some(SessionError::Unproven { .. })));
 }
 
+/// A hello by another device than the one that the transport authenticated ends the session.
 #[test]
-fn another_device_than_the_transport_proved_is_refused() {
+fn attack_another_device_than_the_transport_proved_is_refused() {
     let (first, second) = linked(30);
     let mut wrong = config(Role::Acceptor, &first, 7, Purpose::Member);
     wrong.remote = DeviceId([9; 32]);

@@ -492,8 +492,9 @@ fn the_same_seeds_give_the_same_frames() {
     assert_eq!(run(), run());
 }
 
+/// Two machines with one device's state, randomness included, show as a fork of one log; all others go on.
 #[test]
-fn a_clone_of_a_device_shows_as_a_fork_and_stops_that_log_only() {
+fn attack_clone_of_a_device_shows_as_a_fork_and_stops_that_log_only() {
     // Two worlds of the same seeds are equal bit for bit: the second one's first device is a clone.
     let world = || {
         let (first, second) = linked(120);

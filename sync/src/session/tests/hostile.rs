@@ -9,8 +9,9 @@ use super::super::pair::{Pair, Replica, assert_equal, link, linked};
 use super::super::{Input, SessionError};
 use crate::codec::Codec;
 
+/// What is no message ends the session with its sender, at any point, and the data stands.
 #[test]
-fn garbage_at_any_point_ends_the_session_and_harms_nothing() {
+fn attack_garbage_at_any_point_ends_the_session_and_harms_nothing() {
     let (first, second) = linked(10);
     let home = first.home_space();
     for point in 0..12 {
@@ -29,8 +30,9 @@ fn garbage_at_any_point_ends_the_session_and_harms_nothing() {
     assert_equal(home, &[&first, &second]);
 }
 
+/// A frame with a changed bit is refused or harmless, whatever frame it is.
 #[test]
-fn a_changed_bit_in_any_frame_never_changes_the_state() {
+fn attack_changed_bit_in_any_frame_never_changes_the_state() {
     let (first, second) = linked(20);
     let home = first.home_space();
     let mut endings = [0, 0];
@@ -76,8 +78,9 @@ fn a_repeated_frame_is_harmless() {
     assert_equal(home, &[&first, &second]);
 }
 
+/// A frame over 1 MiB ends the session unread.
 #[test]
-fn an_oversized_frame_is_refused_before_it_is_read() {
+fn attack_oversized_frame_is_refused_before_it_is_read() {
     let (first, second) = linked(40);
     let mut pair = Pair::new(&first, &second);
     pair.drive();

@@ -79,8 +79,9 @@ fn cut_at_any_frame_joining_succeeds_at_the_next_try() {
     }
 }
 
+/// A ticket that does not count tells nothing about why.
 #[test]
-fn expired_withdrawn_unknown_and_forged_tickets_get_one_answer() {
+fn attack_expired_withdrawn_unknown_and_forged_tickets_get_one_answer() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
     let expired = share(&ada, Rank::Reader);
     ada.host.advance(60_000);

@@ -63,8 +63,9 @@ fn what_a_member_fetches_is_remembered_at_once_then_once_a_minute_and_at_the_end
     assert_eq!((last.entries, last.last_ms - last.first_ms), (4, 119_999));
 }
 
+/// A stranger learns no space and leaves no trace.
 #[test]
-fn a_stranger_gets_a_hello_and_nothing_else() {
+fn attack_stranger_gets_a_hello_and_nothing_else() {
     let (ada, eve) = (Replica::person(1, "Ada"), Replica::person(2, "Eve"));
     let home = ada.home_space();
     ada.write(home, "note", "secret");
@@ -77,8 +78,9 @@ fn a_stranger_gets_a_hello_and_nothing_else() {
     assert_eq!(ada.accesses(None, 9).unwrap(), []);
 }
 
+/// Who may not see a space gets the answer that it would get where nobody ever heard of the space.
 #[test]
-fn unknown_and_forbidden_look_the_same() {
+fn attack_probing_for_a_space_tells_nothing() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
     join(&ada, &ben, Rank::Writer);
     ada.revoke(&ada.home_space(), &ben.identity().unwrap()).unwrap();
@@ -99,8 +101,9 @@ fn unknown_and_forbidden_look_the_same() {
     assert_eq!(from_ada, from_stranger);
 }
 
+/// A relay holds no epoch key, label or name, and no frame to or from it holds plaintext.
 #[test]
-fn a_relay_carries_what_it_cannot_read() {
+fn attack_hub_reads_nothing_of_what_it_carries() {
     let (ada, ben, hub) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Hub"));
     let home = ada.home_space();
     join(&ada, &ben, Rank::Writer);
@@ -173,8 +176,9 @@ fn a_relay_keeps_causal_order_between_many_writers() {
     assert!(most_parked <= 24, "{most_parked} entries waited at once");
 }
 
+/// After a removal the member is sent nothing, and what it writes counts with nobody who heard of the removal.
 #[test]
-fn a_removed_member_gets_nothing_new_and_what_it_writes_later_counts_nowhere() {
+fn attack_removed_member_gets_nothing_new_and_what_it_writes_later_counts_nowhere() {
     let (ada, ben, cid) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Cid"));
     let home = ada.home_space();
     join(&ada, &ben, Rank::Writer);
@@ -206,8 +210,9 @@ fn a_removed_member_gets_nothing_new_and_what_it_writes_later_counts_nowhere() {
     assert_equal(home, &[&ada, &cid]);
 }
 
+/// What a removed writer gave to somebody who had not heard yet is taken back when the removal arrives.
 #[test]
-fn a_removal_heard_late_takes_back_what_lies_beyond_the_cut() {
+fn attack_removed_writer_is_taken_back_where_the_removal_is_heard_late() {
     let (ada, ben, cid) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Cid"));
     let home = ada.home_space();
     join(&ada, &ben, Rank::Writer);
@@ -281,8 +286,9 @@ fn a_newcomer_reads_what_was_sealed_under_every_epoch() {
     assert_equal(home, &[&ada, &ben]);
 }
 
+/// A member who was added beside a rotation, and so got no key of it, is given the key by an admin.
 #[test]
-fn a_grant_beside_a_rotation_is_repaired() {
+fn attack_add_beside_rotate_leaves_nobody_without_the_key() {
     let (ada, ben, cid) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Cid"));
     let home = ada.home_space();
     join(&ada, &ben, Rank::Writer);
@@ -330,8 +336,9 @@ fn a_writer_who_became_a_relay_carries_what_it_cannot_read() {
     assert_eq!(ben.snapshot().unwrap().report(&home).unwrap().parked, 0, "a relay waits for no key");
 }
 
+/// Two removals, each of which gave its new key to the one whom the other removes, end in an epoch that neither has.
 #[test]
-fn two_removals_beside_each_other_leave_an_epoch_to_write_with() {
+fn attack_revoke_beside_revoke_leaves_an_epoch_to_write_with() {
     let people: Vec<Replica> =
         ["Ada", "Ben", "Cid", "Dora"].iter().zip(1..).map(|(name, seed)| Replica::person(seed, name)).collect();
     let [ada, ben, cid, dora] = &people[..] else { unreachable!() };
