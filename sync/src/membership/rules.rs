@@ -65,6 +65,45 @@ fn attack_revoked_admins_concurrent_grants_are_void() {
     assert_eq!(void, 2);
 }
 
+/// A relay, which carries the whole control plane, grants, removes and starts nothing in it.
+#[test]
+fn attack_hub_adds_no_member_and_starts_no_epoch() {
+    let mut world = World::new(1, 3);
+    let (owner, hub, friend) = (world.device(OWNER, 0), world.device(ADA, 0), world.device(BEN, 0));
+    world.say(owner, &world.grant(ADA, Rank::Relay));
+    world.hear(hub, owner);
+    for rank in [Rank::Relay, Rank::Reader, Rank::Writer, Rank::Admin, Rank::Owner] {
+        world.say(hub, &world.grant(BEN, rank));
+    }
+    world.say(hub, &world.revoke(hub, OWNER, 9));
+    world.say(hub, &ControlOperation::Rotate(world.start(2, 10, &[hub, friend])));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, OWNER), Some(Rank::Owner));
+    assert_eq!((membership.rank(&hub), membership.rank(&friend)), (Some(Rank::Relay), None));
+    assert_eq!(membership.write_epoch(), Some(EpochId([0; 32])));
+    assert!(!membership.readers().contains_key(&friend));
+    assert_eq!(membership.verdicts.values().filter(|verdict| **verdict == Verdict::Void).count(), 7);
+}
+
+/// A removed admin whose clock says that it spoke before its removal is not believed: the cut is on the log, not on the time.
+#[test]
+fn attack_revoked_admin_backdates_in_vain() {
+    let mut world = peaceful();
+    let (owner, ada) = (world.device(OWNER, 0), world.device(ADA, 0));
+    world.say(ada, &ControlOperation::Label(note(&world.host, "before")));
+    world.hear(owner, ada);
+    world.say(owner, &world.revoke(owner, ADA, 10));
+    world.host.advance(-1_000_000_000_000);
+    world.say(ada, &world.revoke(ada, EVE, 11));
+    // In a log that the removal can't have known of, too.
+    world.reincarnate(ada);
+    world.say(ada, &world.revoke(ada, EVE, 12));
+    let membership = world.evaluate();
+    assert_eq!(rank(&world, &membership, EVE), Some(Rank::Writer));
+    assert_eq!(membership.write_epoch(), Some(EpochId([10; 32])));
+    assert_eq!(membership.verdicts.values().filter(|verdict| **verdict == Verdict::Void).count(), 2);
+}
+
 #[test]
 fn what_an_admin_did_before_the_cut_stands() {
     let mut world = peaceful();

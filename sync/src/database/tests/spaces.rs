@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidewater_engine::id::{EpochId, SpaceId};
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::{Rank, SecretKey};
 
 use super::super::records::{MAX_GENESIS_BYTES, SpaceRecord};
@@ -103,6 +104,42 @@ fn a_removal_gives_the_new_key_to_those_who_stay() {
     assert!(given(&ada, &home, &eve).contains(&epoch) && !given(&ada, &home, &ben).contains(&epoch));
 }
 
+/// A removed reader who gets hold of everything that a hub has, control planes too, reads nothing that was written after its
+/// removal.
+#[test]
+fn attack_removed_reader_with_a_full_copy_of_the_hub_reads_nothing_new() {
+    let (ada, ben, hub) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Hub"));
+    let home = ada.home_space();
+    for (member, rank) in [(&ben, Rank::Reader), (&hub, Rank::Relay)] {
+        ada.grant(&home, &member.card().unwrap(), rank).unwrap();
+        Pair::new(member, &ada).drive();
+        member.accept_space(&home).unwrap();
+    }
+    ada.write(home, "note", "old");
+    Pair::new(&ben, &ada).drive();
+    assert_eq!(ben.read(home, "note").as_deref(), Some("old"));
+    ada.revoke(&home, &ben.identity().unwrap()).unwrap();
+    ada.write(home, "note", "new");
+    ada.write(home, "secret", "new");
+    Pair::new(&ada, &hub).drive();
+    for plane in [Plane::Control, Plane::Data] {
+        for (writer, prefix) in hub.vector(&home, plane).unwrap().iter() {
+            let mut held = ben.vector(&home, plane).unwrap().length(writer);
+            while held < prefix.length {
+                let batch = hub.read_log(&home, plane, writer, held, usize::MAX).unwrap().unwrap();
+                ben.receive(&batch).unwrap();
+                held = batch.head.length;
+            }
+        }
+        ben.refresh(&ben.control(), &home).unwrap();
+        assert_eq!(ben.vector(&home, plane).unwrap(), ada.vector(&home, plane).unwrap(), "a full copy");
+    }
+    let epoch = ada.effective(&home).unwrap().write_epoch.unwrap();
+    assert!(!ben.effective(&home).unwrap().epochs.contains_key(&epoch));
+    assert_eq!(ben.read(home, "secret"), None);
+    assert_eq!(ben.read(home, "note").as_deref(), Some("old"), "what it had read it keeps");
+}
+
 #[test]
 fn an_admin_repairs_an_epoch_whose_key_a_reader_was_not_given() {
     let (ada, ben) = (Replica::person(1, "Ada"), Person::new(2, "Ben"));
@@ -154,8 +191,9 @@ fn only_an_invitation_that_can_be_followed_is_kept() {
     assert!(ben.keep_invite(from, &invite(&one, &ben)).unwrap());
 }
 
+/// However many spaces somebody offers, so many wait for a decision, each once; the others are passed over.
 #[test]
-fn so_many_offers_are_kept_each_once_until_someone_decides() {
+fn attack_flood_of_offers_waits_within_a_bound() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
     let from: IdentityId = ada.identity().unwrap();
     let records: Vec<SpaceRecord> = (0..=MAX_SPACE_OFFERS).map(|_| ada.draft_space("offered").unwrap()).collect();

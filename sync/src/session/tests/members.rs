@@ -231,6 +231,29 @@ fn attack_removed_writer_is_taken_back_where_the_removal_is_heard_late() {
     assert!(pair.dialer.in_sync().contains(&home), "what lies beyond the cut is not exchanged, and not missed");
 }
 
+/// A removed writer who sets its clock back by years, and finds somebody to carry what it writes then, writes for nobody.
+#[test]
+fn attack_revoked_writer_backdates_in_vain() {
+    let (ada, ben, cid) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"), Replica::person(3, "Cid"));
+    let home = ada.home_space();
+    join(&ada, &ben, Rank::Writer);
+    join(&ada, &cid, Rank::Writer);
+    ben.write(home, "early", "counts");
+    Pair::new(&ben, &ada).drive();
+    ada.revoke(&home, &ben.identity().unwrap()).unwrap();
+    ben.host.advance(-100_000_000_000);
+    ben.write(home, "late", "backdated");
+    ben.write(home, "early", "backdated");
+    Pair::new(&ben, &cid).drive();
+    assert_eq!(cid.read(home, "late").as_deref(), Some("backdated"), "Cid hasn't heard yet");
+    Pair::new(&cid, &ada).drive();
+    for replica in [&ada, &cid] {
+        assert_eq!(replica.read(home, "late"), None);
+        assert_eq!(replica.read(home, "early").as_deref(), Some("counts"));
+    }
+    assert_equal(home, &[&ada, &cid]);
+}
+
 #[test]
 fn a_granted_card_becomes_an_offer_that_is_accepted_or_declined() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
