@@ -128,6 +128,20 @@ fn another_key_is_told_apart_from_a_bad_body() {
     assert_eq!(open(&place(), &seal(b"x"), &SecretKey::new([0; 32])), Err(wanted));
 }
 
+/// One ciphertext has one key: the header names it by its hash, and an entry that is relabelled opens under neither.
+#[test]
+fn attack_one_ciphertext_under_two_keys_opens_under_one() {
+    let (one, two) = (key(), SecretKey::new([0; 32]));
+    let sealed = seal(b"x");
+    let header = Header { epoch: two.epoch_id(), ..Header::decode(&sealed.header).unwrap() };
+    let relabelled = Sealed { header: header.encode(), body: sealed.body.clone() };
+    let wrong = |key: &SecretKey| Err(OpenError::WrongKey { epoch: key.epoch_id() });
+    assert_eq!(open(&place(), &sealed, &one).as_deref(), Ok(&b"x"[..]));
+    assert_eq!(open(&place(), &sealed, &two), wrong(&one));
+    assert_eq!(open(&place(), &relabelled, &one), wrong(&two));
+    assert_eq!(open(&place(), &relabelled, &two), Err(OpenError::Refused));
+}
+
 /// Without any randomness the salt, and so key and nonce, still differs for every other place, header or plaintext.
 #[test]
 fn attack_dead_random_generator_gives_no_salt_twice() {

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use super::world::{Replica, SPACE, converge, device, table};
+use crate::id::SpaceId;
 use crate::log::Plane;
-use crate::store::{Edit, ReceiveError};
+use crate::store::{Edit, LogBatch, ReceiveError};
 use crate::value::Value;
 
-fn batch(of: &Replica, from: u64) -> crate::store::LogBatch {
+fn batch(of: &Replica, from: u64) -> LogBatch {
     of.store.read_log(&SPACE, Plane::Data, &of.store.writer(), from, 1 << 20).unwrap().unwrap()
 }
 
@@ -70,6 +71,74 @@ fn attack_every_changed_bit_of_a_batch_is_refused() {
     converge(&a, &b);
 }
 
+/// A log that is passed off as one of another space or plane is refused, even where the same devices have the same ranks and
+/// keys.
+#[test]
+fn attack_log_replayed_into_another_space_or_plane_is_refused() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    let other = SpaceId([8; 32]);
+    b.store.set_effective(other, table()).unwrap();
+    a.insert("n", &[("x", Value::Int(1))]);
+    let good = batch(&a, 0);
+    for (space, plane) in [(other, Plane::Data), (SPACE, Plane::Control), (other, Plane::Control)] {
+        let refused = b.store.receive(&LogBatch { space, plane, ..good.clone() });
+        assert!(matches!(refused, Err(ReceiveError::Invalid { .. })), "{refused:?}");
+        assert!(b.store.vector(&space, plane).unwrap().is_empty());
+    }
+    b.store.receive(&good).unwrap();
+    converge(&a, &b);
+}
+
+/// Who carries a log can't leave out, swap or close up over an entry in the middle: the head is over all that is before it.
+#[test]
+fn attack_hub_that_drops_the_middle_of_a_log_is_refused() {
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    a.insert("n", &[("x", Value::Int(1))]);
+    for value in [2, 3] {
+        a.edit("n", "x", Edit::Set(Value::Int(value)));
+    }
+    let whole = batch(&a, 0);
+    let mut holed = whole.clone();
+    holed.entries.remove(1);
+    let mut closed_up = holed.clone();
+    closed_up.head.length = 2;
+    // A session hands in batches without a root: it follows from the entries, and the signature tells.
+    let mut rootless = closed_up.clone();
+    rootless.head.root = None;
+    let mut swapped = whole.clone();
+    swapped.entries.swap(1, 2);
+    let named = b.store.receive(&swapped);
+    assert!(matches!(named, Err(ReceiveError::Inconsistent { held: 0, .. })), "{named:?}");
+    swapped.head.root = None;
+    for bad in [holed, closed_up, rootless, swapped] {
+        let refused = b.store.receive(&bad);
+        assert!(matches!(refused, Err(ReceiveError::Invalid { .. })), "{refused:?}");
+    }
+    assert!(matches!(b.store.receive(&batch(&a, 2)), Err(ReceiveError::Gap { from: 2, held: 0, .. })));
+    assert!(b.store.vector(&SPACE, Plane::Data).unwrap().is_empty());
+    b.store.receive(&whole).unwrap();
+    converge(&a, &b);
+}
+
+/// Who carries logs can withhold the end of one: what is shown is old, and the next commit by anybody who saw the rest waits
+/// and says so.
+#[test]
+fn attack_hub_that_withholds_the_tail_shows_at_the_next_commit() {
+    let (a, c, d) = (Replica::new(1), Replica::new(3), Replica::new(4));
+    a.insert("n", &[("x", Value::Int(1))]);
+    d.store.receive(&batch(&a, 0)).unwrap();
+    a.edit("n", "x", Edit::Set(Value::Int(2)));
+    c.pull(&a);
+    c.edit("n", "x", Edit::Set(Value::Int(3)));
+    let outcome = d.store.receive(&batch(&c, 0)).unwrap();
+    assert_eq!((outcome.applied, outcome.parked), (0, 1));
+    assert_eq!(d.store.snapshot().unwrap().report(&SPACE).unwrap().parked, 1);
+    assert_eq!(d.field("n", "x"), Some(Value::Int(1)), "an old state, and not a mixture");
+    d.pull(&a);
+    assert_eq!(d.field("n", "x"), Some(Value::Int(3)));
+    converge(&c, &d);
+}
+
 /// A second history of one log is told as a fork: it never takes the place of what is held.
 #[test]
 fn attack_another_history_of_one_length_is_a_fork() {
@@ -80,6 +149,34 @@ fn attack_another_history_of_one_length_is_a_fork() {
     b.pull(&a);
     assert!(matches!(b.store.receive(&batch(&twin, 0)), Err(ReceiveError::Fork { length: 1, .. })));
     assert_eq!(b.field("n", "x"), Some(Value::Int(1)));
+}
+
+/// A device that tells each of three partitions another story is found out when they meet: each keeps what it has, is told of
+/// the fork, and goes on with other logs.
+#[test]
+fn attack_equivocation_over_three_partitions_is_told_in_each() {
+    let partitions = [2, 3, 4].map(|seed| (Replica::new(1), Replica::new(seed)));
+    for ((liar, honest), value) in partitions.iter().zip(1..) {
+        liar.insert("n", &[("x", Value::Int(value))]);
+        honest.pull(liar);
+    }
+    for (_, honest) in &partitions {
+        for (liar, other) in &partitions {
+            if std::ptr::eq(honest, other) {
+                continue;
+            }
+            let refused = honest.store.receive(&batch(liar, 0));
+            assert!(matches!(refused, Err(ReceiveError::Fork { length: 1, .. })), "{refused:?}");
+        }
+    }
+    let newcomer = Replica::new(5);
+    newcomer.insert("m", &[("x", Value::Int(9))]);
+    for ((_, honest), value) in partitions.iter().zip(1..) {
+        honest.pull(&newcomer);
+        assert_eq!(honest.field("n", "x"), Some(Value::Int(value)), "the branch that it has stays");
+        assert_eq!(honest.field("m", "x"), Some(Value::Int(9)));
+        assert_eq!(honest.problems(), Vec::<String>::new());
+    }
 }
 
 /// A longer second history of one log is told as a fork too: a proof shows that it did not grow from what is held.
@@ -221,6 +318,51 @@ fn a_commit_does_not_wait_for_what_lies_beyond_a_cut() {
     a.store.set_effective(SPACE, table()).unwrap();
     converge(&a, &c);
     assert_eq!(c.field("n", "x"), Some(Value::Int(1)));
+}
+
+/// Commits of two removed writers that build on each other, and on nothing else, count for nothing; an honest commit that saw
+/// them counts, and waits for none of them.
+#[test]
+fn attack_void_entries_of_two_colluders_that_build_on_each_other_count_for_nothing() {
+    let (a, b, c, late) = (Replica::new(1), Replica::new(2), Replica::new(3), Replica::new(4));
+    b.insert("plot", &[("x", Value::Int(1))]);
+    c.pull(&b);
+    c.edit("plot", "x", Edit::Set(Value::Int(2)));
+    b.pull(&c);
+    b.edit("plot", "x", Edit::Set(Value::Int(3)));
+    a.pull(&b);
+    assert_eq!(a.field("plot", "x"), Some(Value::Int(3)));
+    a.insert("honest", &[("x", Value::Int(4))]);
+    let mut cut = table();
+    [2, 3].iter().for_each(|seed| cut.devices.get_mut(&device(*seed)).unwrap().closed = true);
+    [&a, &late].iter().for_each(|replica| replica.store.set_effective(SPACE, cut.clone()).unwrap());
+    let outcome = late.store.receive(&batch(&a, 0)).unwrap();
+    assert_eq!((outcome.applied, outcome.parked), (1, 0));
+    for replica in [&a, &late] {
+        assert!(!replica.alive("plot"));
+        assert_eq!(replica.field("honest", "x"), Some(Value::Int(4)));
+        assert_eq!(replica.problems(), Vec::<String>::new());
+    }
+    assert_eq!(a.digest(), late.digest());
+}
+
+/// A clock at the end of time, or before its beginning, wins nothing for good: whoever saw the value writes over it, and all
+/// agree.
+#[test]
+fn attack_clock_of_year_9999_loses_to_whoever_saw_its_writes() {
+    const END_OF_9999_MS: i64 = 253_402_300_799_999;
+    let (a, b) = (Replica::new(1), Replica::new(2));
+    for (number, now_ms) in [END_OF_9999_MS, i64::MAX, i64::MIN].into_iter().enumerate() {
+        let id = format!("n{number}");
+        b.host.now_ms.store(now_ms, std::sync::atomic::Ordering::Relaxed);
+        b.insert(&id, &[("x", Value::Int(1))]);
+        a.pull(&b);
+        a.edit(&id, "x", Edit::Set(Value::Int(2)));
+        converge(&a, &b);
+        for replica in [&a, &b] {
+            assert_eq!(replica.field(&id, "x"), Some(Value::Int(2)), "{now_ms}");
+        }
+    }
 }
 
 #[test]
