@@ -1,5 +1,6 @@
 //! Style as a test: what a reviewer would otherwise have to look for by hand.
 
+mod attacks;
 mod crates;
 mod files;
 mod words;
