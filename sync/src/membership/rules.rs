@@ -451,6 +451,7 @@ fn an_epoch_leads_to_those_sealed_under_it_and_to_no_others() {
     assert_eq!(world.evaluate().epochs_given(&ada), given([0, 20]));
 }
 
+/// A thief has an owner's device: what it says from the cut on counts for nothing, and new keys go past it.
 #[test]
 fn attack_stolen_owner_device_is_removed_by_its_identity() {
     let mut world = peaceful();
@@ -492,6 +493,7 @@ fn attack_removed_device_never_comes_back() {
     assert!(!membership.identities[&world.people[OWNER].id()].devices.contains_key(&phone));
 }
 
+/// Another identity, and a signature for another space, remove no device; the recovery key can't be removed at all.
 #[test]
 fn attack_nobody_else_removes_a_device_and_nobody_the_recovery_key() {
     let mut world = peaceful();
@@ -549,6 +551,7 @@ fn the_recovery_key_is_a_device_wherever_its_identity_is() {
     assert_eq!((membership.rank(&new), membership.rank(&eve.recovery_device())), (None, None));
 }
 
+/// An identity that names somebody else's device as its recovery key has no say over that device.
 #[test]
 fn attack_recovery_key_that_did_not_agree_is_no_device() {
     let mut world = World::new(1, 4);
@@ -573,6 +576,7 @@ fn attack_recovery_key_that_did_not_agree_is_no_device() {
     assert!(membership.devices[&ben].cuts.is_empty() && !membership.devices[&ben].closed);
 }
 
+/// Once a new root key was shown, what the stolen one signs counts only where it was known by then.
 #[test]
 fn attack_root_thief_adds_and_removes_no_device_once_there_is_a_new_root() {
     let mut world = peaceful();

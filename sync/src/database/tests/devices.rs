@@ -8,6 +8,7 @@ use crate::session::SessionEvent;
 use crate::session::pair::{Pair, Replica, link, linked};
 use crate::simulation::Person;
 
+/// A removed device gets no key of what is new in any space, and what it writes counts nowhere.
 #[test]
 fn attack_removed_device_reads_and_writes_nothing_new() {
     let (laptop, phone) = linked(1);
@@ -50,6 +51,7 @@ fn a_third_device_learns_of_a_removal_and_does_not_bring_it_back() {
     assert!(members[0].devices.iter().all(|device| device.device != phone.device()));
 }
 
+/// A removed device keeps its certificate, and is a stranger all the same.
 #[test]
 fn attack_removed_device_brings_nothing_in_the_name_of_its_identity() {
     let (laptop, phone) = linked(1);
@@ -123,6 +125,7 @@ fn recovery_words_are_kept_until_they_are_written_down() {
     assert!(matches!(Replica::blank(5).recovery_words(), Err(SpaceError::NoIdentity)));
 }
 
+/// With the words alone, and a relay that can read nothing, an identity has its spaces again, without the lost device.
 #[test]
 fn attack_all_devices_lost_24_words_and_a_relay_bring_everything_back() {
     let (ada, hub, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Hub"), Replica::person(3, "Ben"));
@@ -236,6 +239,7 @@ fn a_database_that_recovers_finds_nobody_where_nobody_knows_the_identity() {
     assert!(matches!(eve.hand_over(&own), Err(SpaceError::HasIdentity { .. })));
 }
 
+/// Who has a stolen device and its root key offers nobody a space in the name of the owner.
 #[test]
 fn attack_root_thief_speaks_for_nobody_where_the_new_root_key_is_known() {
     let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
