@@ -1,6 +1,6 @@
 //! The page of attacks and the tests that show them.
 
-use super::{Tracked, expect_none, tracked};
+use super::{expect_none, tracked};
 
 #[test]
 fn every_attack_is_shown_by_a_test_and_told_of() {
