@@ -236,7 +236,7 @@ impl Database {
     }
 
     /// What takes devices out of a space: how far each of their logs counts, which is as far as it is held here, and new keys for
-    /// everyone who stays.
+    /// everyone who stays. Nobody stays by having more logs than a removal lists.
     pub(super) fn cut_off(
         &self,
         space: &SpaceId,
@@ -254,10 +254,7 @@ impl Database {
                 root: prefix.root,
             }));
         }
-        if cuts.len() > ControlOperation::MAX_CUTS {
-            let why = format!("they have more than {} logs in space {space}", ControlOperation::MAX_CUTS);
-            return Err(SpaceError::Invalid { why });
-        }
+        let cuts = longest(cuts);
         let stay = state.membership.readers().into_iter().filter(|(device, _)| !devices.contains(device)).collect();
         Ok((cuts, self.start_epoch(state, stay)))
     }
@@ -362,5 +359,40 @@ impl Database {
     pub(super) fn seal_note(&self, state: &SpaceState, purpose: NotePurpose, text: &str) -> SealedNote {
         let unknown = SecretKey::new([0; 32]);
         SealedNote::seal(&*self.inner.host, state.write_key().unwrap_or(&unknown), purpose, text.as_bytes())
+    }
+}
+
+/// The cuts that a removal has room for: those of the longest logs. Logs that it doesn't list count for nothing.
+fn longest(mut cuts: Vec<CutRecord>) -> Vec<CutRecord> {
+    if cuts.len() > ControlOperation::MAX_CUTS {
+        cuts.sort_by_key(|cut| std::cmp::Reverse(cut.length));
+        cuts.truncate(ControlOperation::MAX_CUTS);
+    }
+    cuts
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewater_engine::id::{Incarnation, WriterId};
+
+    use super::*;
+
+    /// A member with more logs than a removal lists is removed all the same; what counts of it are the longest logs.
+    #[test]
+    fn attack_member_with_too_many_logs_is_removed_with_the_longest() {
+        let most = ControlOperation::MAX_CUTS;
+        let cut = |number: usize| CutRecord {
+            plane: Plane::Data,
+            writer: WriterId { device: DeviceId([1; 32]), incarnation: Incarnation((number as u64).to_be_bytes()) },
+            length: number as u64,
+            root: [0; 32],
+        };
+        let lengths = |cuts: Vec<CutRecord>| cuts.iter().map(|cut| cut.length).collect::<BTreeSet<_>>();
+        for logs in [0, 1, most, most + 1, most + 9] {
+            let kept = longest((1..=logs).map(cut).collect());
+            assert_eq!(kept.len(), logs.min(most));
+            let shortest = logs.saturating_sub(most) as u64 + 1;
+            assert_eq!(lengths(kept), (shortest..=logs as u64).collect());
+        }
     }
 }

@@ -12,7 +12,7 @@ impl Database {
     ///
     /// # Errors
     /// [`SpaceError::NoIdentity`], [`SpaceError::NoRootKey`] on a device that can't sign for the identity, [`SpaceError::NoDevice`],
-    /// [`SpaceError::OwnDevice`], [`SpaceError::Invalid`] when the device has too many logs, [`SpaceError::Write`].
+    /// [`SpaceError::OwnDevice`], [`SpaceError::Invalid`] when too many were removed before, [`SpaceError::Write`].
     pub fn remove_device(&self, device: &DeviceId) -> Result<(), SpaceError> {
         let control = self.control();
         let identity = self.identity_record().ok_or(SpaceError::NoIdentity)?;
