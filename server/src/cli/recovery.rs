@@ -1,6 +1,7 @@
 //! A new device for an identity of which the words are left.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -51,7 +52,7 @@ pub(crate) fn recover(
         node.shutdown().await;
         done
     });
-    let database = work?;
+    let database = work.inspect_err(|_| clean_up(global, &path))?;
     let card = database.card()?;
     let others: Vec<String> = card
         .certificates
@@ -104,17 +105,21 @@ async fn take_over(
     }
     let database = context::create(global, None)?;
     let new = start_node(&database, recover.p2p).await?;
-    let linked = link(node, &new).await;
-    let settled = match linked {
+    let settled = match link(node, &new).await {
         Ok(()) => settle(&new, member, address).await,
-        Err(failure) => {
-            // Without an identity it is of no use to anybody.
-            let _ = std::fs::remove_file(context::path(global)?);
-            Err(failure)
-        }
+        Err(failure) => Err(failure),
     };
     new.shutdown().await;
     settled.map(|()| database)
+}
+
+/// A database that became no device of the identity is of no use to anybody, and stands in the way of the next attempt.
+fn clean_up(global: &Global, path: &Path) {
+    let is_nobodys = path.exists() && context::open(global).is_ok_and(|database| database.identity().is_none());
+    if is_nobodys {
+        // What stays behind is an empty database, which the next attempt names.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Takes what the member offers until nothing more comes, and all of it is here.
