@@ -23,6 +23,7 @@ pub mod program;
 pub mod random;
 pub mod resolving;
 pub mod sealed;
+pub mod seeds;
 pub mod shared_space;
 pub mod siege;
 pub mod sim;

@@ -13,20 +13,14 @@ use tidewater_tests::conversation::converse;
 use tidewater_tests::host::SimulatedHost;
 use tidewater_tests::program::{Desk, Ran};
 use tidewater_tests::resolving::resolve_apart;
+use tidewater_tests::seeds::seeds;
 
 /// Runs, when the environment doesn't say.
 const RUNS: u64 = 30;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
-}
-
 #[test]
 fn replicas_that_resolve_apart_agree_with_each_other_and_with_the_naive_fold() {
-    let seeds = match number("TIDEWATER_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TIDEWATER_SEEDS").unwrap_or(RUNS),
-    };
+    let seeds = seeds(RUNS);
     let mut reached = BTreeMap::<&str, usize>::new();
     for seed in seeds.clone() {
         println!("TIDEWATER_SEED={seed}");

@@ -6,20 +6,14 @@ use std::collections::BTreeMap;
 
 use tidewater_tests::convergence::converge;
 use tidewater_tests::figures::print;
+use tidewater_tests::seeds::seeds;
 
 /// Runs, when the environment doesn't say.
 const RUNS: u64 = 30;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
-}
-
 #[test]
 fn equal_operations_give_equal_states_and_those_of_the_naive_fold() {
-    let seeds = match number("TIDEWATER_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TIDEWATER_SEEDS").unwrap_or(RUNS),
-    };
+    let seeds = seeds(RUNS);
     let mut reached = BTreeMap::<&str, usize>::new();
     for seed in seeds.clone() {
         println!("TIDEWATER_SEED={seed}");

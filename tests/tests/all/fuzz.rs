@@ -3,6 +3,7 @@
 use tidewater_tests::figures::print;
 use tidewater_tests::fuzz::drive::{Broken, run, run_mutated, shrunk, warm_up};
 use tidewater_tests::fuzz::{Meter, TARGETS, Target, corpus};
+use tidewater_tests::seeds::seed;
 
 #[global_allocator]
 static METER: Meter = Meter;
@@ -38,8 +39,7 @@ fn hold(name: &str) {
     }
     warm_up(target);
     let inputs = kept(target);
-    let seed = std::env::var("TIDEWATER_SEED").map_or(1, |text| text.parse().expect("TIDEWATER_SEED is a number"));
-    println!("TIDEWATER_SEED={seed}");
+    let seed = seed(1);
     let tally = run_mutated(target, &inputs, seed, target.executions, &mut |_| {});
     let tally = tally.unwrap_or_else(|broken| fail(target, shrunk(target, broken)));
     print(&format!("fuzzing, {name}"), format_args!("{} kept inputs, {tally:?}", inputs.len()));

@@ -14,6 +14,7 @@ use tidewater_sync::{Database, OpenOptions};
 use tidewater_tests::figures::print;
 use tidewater_tests::program::{Desk, Running};
 use tidewater_tests::random::Random;
+use tidewater_tests::seeds::seed;
 
 /// How many trials of a test go on at once, each with databases of its own: most of a round is waiting for the disk.
 const TRIALS: u64 = 4;
@@ -26,8 +27,7 @@ const PADDING: usize = 8_000;
 
 /// Runs a trial several times at once, each with its own randomness.
 fn try_at_once<T: Send>(trial: impl Fn(Random) -> T + Sync) -> Vec<T> {
-    let seed: u64 = std::env::var("TIDEWATER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    println!("TIDEWATER_SEED={seed}");
+    let seed = seed(1);
     std::thread::scope(|scope| {
         let start = |number: u64| {
             let (trial, random) = (&trial, Random::new(seed ^ number << 32));

@@ -2,6 +2,7 @@
 //! `TIDEWATER_SEEDS=n` so many; `prove model` more. A story that goes wrong is shortened and told.
 
 use tidewater_tests::figures::print;
+use tidewater_tests::seeds::seeds;
 use tidewater_tests::story::tell_all;
 
 /// Stories, when the environment doesn't say.
@@ -9,16 +10,9 @@ const STORIES: u64 = 2_000;
 /// Steps of one.
 const STEPS: usize = 100;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
-}
-
 #[test]
 fn an_embedded_database_does_what_plain_maps_do() {
-    let seeds = match number("TIDEWATER_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TIDEWATER_SEEDS").unwrap_or(STORIES),
-    };
+    let seeds = seeds(STORIES);
     let reached =
         tell_all(seeds.clone(), STEPS).unwrap_or_else(|(seed, wrong)| panic!("TIDEWATER_SEED={seed}\n{wrong}"));
     print("stories of the API", format_args!("{} of {STEPS} steps: {reached:?}", seeds.end - seeds.start));

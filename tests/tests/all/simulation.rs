@@ -4,6 +4,7 @@
 //! A failure prints its story and the command that replays it. `tests/sim` runs worlds without the tests around them.
 
 use tidewater_tests::figures::print;
+use tidewater_tests::seeds::number;
 use tidewater_tests::sim::{Settings, prove, run};
 
 /// Worlds of three replicas, when the environment doesn't say.
@@ -12,10 +13,6 @@ const WORLDS: u64 = 1_000;
 const TICKS: u32 = 80;
 /// Of so many worlds together every class of faults is reached in some.
 const ALL_FAULTS_WITHIN: u64 = 200;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
-}
 
 /// One in so many of the worlds that are asked for.
 fn worlds(replicas: usize, hostile: bool, one_in: u64) {

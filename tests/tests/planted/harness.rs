@@ -9,6 +9,7 @@ use tidewater_tests::crash::{faults, points, rot};
 use tidewater_tests::fuzz::{corpus, drive, target};
 use tidewater_tests::panic::said;
 use tidewater_tests::sealed::search_a_relay;
+use tidewater_tests::seeds::number;
 use tidewater_tests::sim::{Settings, run};
 
 /// Runs a harness with a fault and without. `run` is given a seed, and tells what did not hold, if anything.
@@ -20,7 +21,6 @@ fn find(fault: Fault, seed: u64, says: &str, run: &dyn Fn(u64) -> Option<String>
         let _planted = plant(fault);
         run(seed)
     };
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
     if let Some(seeds) = number("TIDEWATER_SEEDS") {
         let first = number("TIDEWATER_SEED").unwrap_or(0);
         for seed in first..first.saturating_add(seeds) {

@@ -31,5 +31,5 @@ fn planted_note_in_plain_is_found() {
 
 #[test]
 fn planted_key_for_a_relay_is_found() {
-    LONG_WORLD.finds(Fault::KeyToRelay, 4, "and has keys");
+    LONG_WORLD.finds(Fault::KeyToRelay, 1, "and has keys");
 }

@@ -31,7 +31,7 @@ fn planted_endless_questions_is_found() {
 
 #[test]
 fn planted_removed_member_that_is_told_is_found() {
-    WORLD.finds(Fault::RemovedStillTold, 22, "was told, and is no member");
+    WORLD.finds(Fault::RemovedStillTold, 23, "was told, and is no member");
 }
 
 #[test]
