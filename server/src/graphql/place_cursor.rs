@@ -20,8 +20,13 @@ pub(crate) fn parse(space: &SpaceId, text: &str) -> Option<Place> {
     parts.next().is_none().then_some(Place { space: *space, plane, writer: WriterId { device, incarnation }, sequence })
 }
 
+/// What the arguments `first` and `after` of a list of commits of `space` say: how many, and after which.
+pub(crate) fn page(space: &SpaceId, arguments: &Arguments) -> Result<(usize, Option<Place>), LowerError> {
+    Ok((lower::page::first(arguments)?, argument(space, arguments)?))
+}
+
 /// The place in `space` that the argument `after` names, if it is given.
-pub(crate) fn argument(space: &SpaceId, arguments: &Arguments) -> Result<Option<Place>, LowerError> {
+fn argument(space: &SpaceId, arguments: &Arguments) -> Result<Option<Place>, LowerError> {
     let Some(after) = lower::given(arguments, "after") else { return Ok(None) };
     let expected = || LowerError::expected("after", "a cursor of an earlier list", after);
     parse(space, lower::text("after", after)?).ok_or_else(expected).map(Some)

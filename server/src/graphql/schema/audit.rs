@@ -105,10 +105,7 @@ fn audit() -> Field {
         [space_argument(), ("first", TypeRef::named(TypeRef::INT)), ("after", TypeRef::named(TypeRef::STRING))];
     root("audit", TypeRef::named_nn_list_nn("AuditEntry"), &arguments, |call| async move {
         let space = space_of(&call, &call.scope.database)?;
-        let wanted = || -> Result<_, LowerError> {
-            Ok((page::first(&call.arguments)?, place_cursor::argument(&space, &call.arguments)?))
-        };
-        let (first, after) = wanted().map_err(error::lowering)?;
+        let (first, after) = place_cursor::page(&space, &call.arguments).map_err(error::lowering)?;
         let listed = call
             .scope
             .run(move |database| database.audit(&space, after.as_ref(), first).map_err(error::space))

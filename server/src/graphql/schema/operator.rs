@@ -10,7 +10,7 @@ use tidewater_sync::{PeerRecord, PeerStatus, SpaceInfo, SpaceStatus};
 use super::sharing::space_of;
 use super::{Parts, plain, root};
 use crate::graphql::catalog::Collection;
-use crate::graphql::lower::{self, LowerError, page};
+use crate::graphql::lower;
 use crate::graphql::scope::Scope;
 use crate::graphql::{error, instant, output, place_cursor};
 
@@ -246,10 +246,7 @@ fn void_commits() -> Field {
     ];
     root("voidCommits", TypeRef::named_nn_list_nn("VoidCommit"), &arguments, |call| async move {
         let space = space_of(&call, &call.scope.database)?;
-        let wanted = || -> Result<_, LowerError> {
-            Ok((page::first(&call.arguments)?, place_cursor::argument(&space, &call.arguments)?))
-        };
-        let (first, after) = wanted().map_err(error::lowering)?;
+        let (first, after) = place_cursor::page(&space, &call.arguments).map_err(error::lowering)?;
         let listed = call
             .scope
             .read(move |_, snapshot| snapshot.void_commits(&space, after.as_ref(), first).map_err(error::read))
