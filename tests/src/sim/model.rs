@@ -122,8 +122,11 @@ fn in_order(value: &Value) -> Value {
 fn edit(live: &mut Fields, unclear: &mut BTreeSet<String>, field: &str, edit: &Edit, hostile: bool) {
     let adds = matches!(edit, Edit::Increment(_) | Edit::Add(_) | Edit::Remove(_));
     let may_be_hidden = hostile && adds && !live.contains_key(field);
-    // A field of changing kinds shows what the kind held before: only the database remembers that.
-    let predicted = if field == "mixed" || may_be_hidden { None } else { predict(live.get(field), edit) };
+    // A field of changing kinds shows what the kind held before, and a sum may be beyond what is shown: only the database
+    // remembers that.
+    let may_be_beyond = matches!(live.get(field), Some(Value::Int(i64::MIN | i64::MAX)));
+    let unknown = field == "mixed" || may_be_hidden || may_be_beyond;
+    let predicted = if unknown { None } else { predict(live.get(field), edit) };
     match predicted {
         Some(Some(value)) => drop(live.insert(field.to_owned(), value)),
         Some(None) => drop(live.remove(field)),
