@@ -3,6 +3,7 @@
 //! `docs/spec/log.md` is the specification; this module is its only implementation. The golden vectors in
 //! `engine/tests/golden` pin every byte of it.
 
+pub mod fork;
 pub mod head;
 pub mod header;
 pub mod run;
@@ -10,6 +11,7 @@ pub mod seal;
 pub mod tree;
 pub mod vector;
 
+pub use fork::{Branch, Fork};
 pub use head::{head_message, verify_head};
 pub use header::{Header, HeaderError, Moved, Place};
 pub use tree::{EMPTY_ROOT, Frontier, LOG_LENGTH_MAX, NodeSource};

@@ -9,7 +9,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::id::{DeviceId, EpochId, Incarnation, WriterId};
-use crate::log::{Plane, VersionVector};
+use crate::log::{EMPTY_ROOT, Plane, Prefix, VersionVector};
 
 /// What a member may do, from least to most. Each rank includes those below it, but a relay reads nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,18 +122,41 @@ pub struct EffectiveTable {
     /// tell of it. What was written in that knowledge may be of newer software and is not judged; everything else is
     /// within what this software knows.
     pub raised: Vec<(WriterId, u64)>,
+    /// Logs of which there are several histories, and all that these have in common: nothing beyond counts.
+    pub forks: BTreeMap<(Plane, WriterId), Prefix>,
     /// The space's name, for people.
     pub label: String,
 }
 
 impl EffectiveTable {
-    /// How many entries of a log count: up to its cut, if it has one. Control logs are judged entry by entry.
+    /// How many entries of a log count: up to where it is forked, and for data up to its cut. `u64::MAX`: all. Control logs
+    /// are judged entry by entry.
     #[must_use]
-    pub fn data_length(&self, plane: Plane, writer: &WriterId) -> u64 {
-        match (plane, self.devices.get(&writer.device)) {
+    pub fn effective_length(&self, plane: Plane, writer: &WriterId) -> u64 {
+        let cut = match (plane, self.devices.get(&writer.device)) {
             (Plane::Control, _) | (_, None) => u64::MAX,
             (Plane::Data, Some(authority)) => authority.effective_length(writer.incarnation),
+        };
+        cut.min(self.fork_length(plane, writer))
+    }
+
+    /// How many entries the histories of a log have in common. `u64::MAX`: only one is known.
+    #[must_use]
+    pub fn fork_length(&self, plane: Plane, writer: &WriterId) -> u64 {
+        self.forks.get(&(plane, *writer)).map_or(u64::MAX, |shared| shared.length)
+    }
+
+    /// A log as far as it counts, of which `held` is there.
+    #[must_use]
+    pub fn effective_prefix(&self, plane: Plane, writer: &WriterId, held: Prefix) -> Prefix {
+        let length = self.effective_length(plane, writer);
+        if held.length <= length {
+            return held;
         }
+        let fork = self.forks.get(&(plane, *writer)).filter(|shared| shared.length == length);
+        let cut = self.devices.get(&writer.device).and_then(|authority| authority.cuts.get(&writer.incarnation));
+        let root = fork.map(|shared| shared.root).or(cut.map(|cut| cut.root));
+        Prefix { length, root: root.unwrap_or(EMPTY_ROOT) }
     }
 
     /// The rank of `device` as far as it has one now; a removed device has none.

@@ -40,7 +40,7 @@ mod verify;
 pub mod voids;
 pub mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -63,9 +63,9 @@ use self::mirror::Mirror;
 use self::state::State;
 use self::tables::ReadTables;
 use crate::host::{HeadSigner, Host};
-use crate::id::{DatabaseId, SpaceId, WriterId};
+use crate::id::{DatabaseId, EpochId, SpaceId, WriterId};
 use crate::log::seal::{Opener, Sealer};
-use crate::log::{Plane, Prefix, VersionVector};
+use crate::log::{Branch, Plane, Prefix, VersionVector};
 use crate::space::EffectiveTable;
 
 /// A database file, open. Cheap to clone; the file closes with the last clone.
@@ -281,6 +281,42 @@ impl Store {
         new: u64,
     ) -> Result<Option<Vec<[u8; 32]>>, ReadError> {
         log_reading::prefix_proof(&self.inner, space, plane, writer, old, new)
+    }
+
+    /// What this database holds of a log beyond `shared`, as one of its histories: half of the proof of a fork. `None`: it holds no
+    /// signed head beyond, or the log begins otherwise here.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`], [`ReadError::Damaged`], [`ReadError::Storage`].
+    pub fn branch(
+        &self,
+        space: &SpaceId,
+        plane: Plane,
+        writer: &WriterId,
+        shared: &Prefix,
+    ) -> Result<Option<Branch>, ReadError> {
+        log_reading::branch(&self.inner, space, plane, writer, shared)
+    }
+
+    /// The bodies of control commits of one entry that wait for others: what a proof says counts at once. `looked` says how much of
+    /// each log was looked at before, and is moved on.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`], [`ReadError::Damaged`], [`ReadError::Storage`].
+    pub fn waiting_control(
+        &self,
+        space: &SpaceId,
+        looked: &mut BTreeMap<WriterId, u64>,
+    ) -> Result<Vec<Vec<u8>>, ReadError> {
+        log_reading::waiting_control(&self.inner, space, looked)
+    }
+
+    /// Which of these epochs this device's own data is sealed under. Reads all of its logs.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`], [`ReadError::Damaged`], [`ReadError::Storage`].
+    pub fn written_under(&self, space: &SpaceId, epochs: &BTreeSet<EpochId>) -> Result<BTreeSet<EpochId>, ReadError> {
+        log_reading::written_under(&self.inner, space, epochs)
     }
 
     /// The order in which this database applied the logs of a plane, from application number `from` on: (number, writer, sequence of the last entry of the commit).

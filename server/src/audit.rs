@@ -59,6 +59,13 @@ pub(crate) fn told(entry: &AuditEntry) -> Told {
         AuditAction::Rename { label } => format!("renamed the space to {label:?}"),
         AuditAction::Wraps { keys } => format!("passed on {}", counted(*keys as u64, "key", "keys")),
         AuditAction::Level { level } => format!("raised the feature level to {level}"),
+        AuditAction::Fork { plane, writer, length } => {
+            let (device, length) = (short(&writer.device.to_string()), counted(*length, "entry", "entries"));
+            format!(
+                "proved that device {device} wrote two {} logs, which share {length}; nothing beyond counts",
+                plane.name()
+            )
+        }
         other => other.name().to_owned(),
     };
     let (subject, rank) = match action {

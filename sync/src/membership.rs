@@ -155,6 +155,13 @@ impl Membership {
         given
     }
 
+    /// The epochs that the control plane tells of, with authority or without.
+    pub(crate) fn named_epochs(&self) -> impl Iterator<Item = EpochId> + '_ {
+        let started = self.epochs.keys().map(|(_, epoch)| *epoch);
+        let wrapped = self.wraps.iter().map(|(epoch, _, _)| *epoch);
+        started.chain(wrapped).chain(self.older.iter().map(|(epoch, _)| *epoch))
+    }
+
     /// Adds an epoch and those that its key leads to.
     pub(crate) fn extend_reach(&self, reach: &mut BTreeSet<EpochId>, epoch: EpochId) {
         let mut next = vec![epoch];

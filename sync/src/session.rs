@@ -3,6 +3,7 @@
 mod batch;
 mod exchange;
 mod fetches;
+mod forks;
 mod hello;
 mod interface;
 mod join;
@@ -295,6 +296,7 @@ impl Session {
             Message::Vectors(vectors) => self.take_vectors(vectors),
             Message::Ack { frames, verdict } => self.take_ack(frames, verdict),
             Message::Addresses(addresses) => self.take_addresses(&addresses),
+            Message::Branches(branches) => self.take_branches(branches),
             Message::Hello(_)
             | Message::Proof(_)
             | Message::Welcome(_)

@@ -3,6 +3,7 @@
 //! `docs/spec/membership.md` is the specification; the least rank each operation needs stands there and in
 //! [`crate::membership`].
 
+mod fork;
 mod genesis;
 mod operation;
 mod removal;

@@ -7,7 +7,7 @@ mod frontier;
 mod proof;
 
 #[cfg(test)]
-mod naive;
+pub(super) mod naive;
 
 pub use frontier::{Frontier, FrontierError};
 pub use proof::{PROOF_HASHES_MAX, consistency_proof, inclusion_proof, root_at, verify_consistency, verify_inclusion};

@@ -41,6 +41,8 @@ pub enum Fault {
     GapTaken,
     /// Another branch of a log passes for the one that is held.
     ForkIgnored,
+    /// What proves a fork is not looked at.
+    ForkForgotten,
     /// A commit is applied before what it depends on.
     DependencyIgnored,
     /// Every head passes for signed.

@@ -17,11 +17,16 @@ const HEAD_BYTES_MAX: u64 = 256 << 10;
 /// At most so many entries between two heads.
 const HEAD_ENTRIES_MAX: u64 = 1_000;
 
+const FORKED: &str = "a copy of this database wrote to its log too; open the database again to begin a new one";
+
 /// Appends one commit to the control log, and returns when it is durable.
 pub(crate) fn control(inner: &Inner, space: &SpaceId, body: &[u8]) -> Result<(), WriteError> {
     inner.write(true, |mut work| {
         let key = work.space(space)?.table.control_key.clone();
         let key = key.ok_or_else(|| forbidden(space, "it holds no control key of it"))?;
+        if work.space(space)?.table.effective_length(Plane::Control, &inner.writer) < u64::MAX {
+            return Err(forbidden(space, FORKED));
+        }
         append(&mut work, space, Plane::Control, body, &key, inner.host.now_ms())
     })
 }
@@ -38,7 +43,10 @@ pub(crate) fn data_key(work: &Work<'_>, space: &SpaceId) -> Result<SecretKey, Wr
         return Err(forbidden(space, "its rank is below writer"));
     }
     let held = work.space(space)?.log(Plane::Data, writer).map_or(0, LogState::length);
-    if table.data_length(Plane::Data, writer) <= held && !planted!(ClosedLogWritten) {
+    if table.fork_length(Plane::Data, writer) < u64::MAX {
+        return Err(forbidden(space, FORKED));
+    }
+    if table.effective_length(Plane::Data, writer) <= held && !planted!(ClosedLogWritten) {
         return Err(forbidden(space, "its log was closed by a removal; open the database again to begin a new one"));
     }
     let no_key = || forbidden(space, "it holds no current epoch key; connect to a member that does");

@@ -7,7 +7,7 @@ use super::append::{applied_root, split_entry, store_order};
 use super::group::{Work, lock};
 use super::overlay::Overlay;
 use super::rich_changes;
-use super::state::{SpaceState, entry_key, log_key};
+use super::state::{LogState, SpaceState, entry_key, log_key};
 use super::tables::{Tables, damaged};
 use super::voids::{Void, VoidReason};
 use super::{Inner, ReadError};
@@ -180,7 +180,9 @@ fn apply_next(work: &mut Work<'_>, id: &SpaceId, plane: Plane, writer: &WriterId
         }
         Outcome::Void(void) => {
             work.tables.voids.insert(&entry_key(rows, first), &void.encode())?;
-            work.space_mut(id)?.voids += 1;
+            if plane == Plane::Data {
+                work.space_mut(id)?.voids += 1;
+            }
         }
         Outcome::Control | Outcome::Sealed | Outcome::Parked => {}
     }
@@ -203,6 +205,12 @@ fn judge(
     rows: [u8; 9],
     run: &Run,
 ) -> Result<Outcome, ReadError> {
+    let table = &space.table;
+    if run.end() > table.fork_length(plane, writer) {
+        // Nothing that follows in this log counts, so nothing has to be there.
+        let why = format!("there is another history of {writer} from entry {} on", table.fork_length(plane, writer));
+        return Ok(Outcome::Void(Void::new(VoidReason::Fork, why)));
+    }
     // A commit that will be void waits like any other: its lists are folded into what its writer saw.
     let too_early =
         |header: &Header| planted!(ClockDecides) && header.timestamp_ms > work.inner.host.now_ms() + 3_600_000;
@@ -212,7 +220,6 @@ fn judge(
     if let Some(why) = wrong_lists(work, space, plane, writer, run)? {
         return Ok(Outcome::Void(Void::new(VoidReason::Past, why)));
     }
-    let table = &space.table;
     let first = Place { space: space.id, plane, writer: *writer, sequence: run.first };
     if plane == Plane::Control {
         return Ok(
@@ -269,14 +276,23 @@ fn may_be_newer(space: &SpaceState, writer: &WriterId, run: &Run) -> bool {
     space.table.raised.iter().any(|(of, length)| known_to_log(of).max(known_to_run(of)) >= *length)
 }
 
-/// Whether all that an entry was written after is applied here. What lies beyond a cut counts for nothing and may never
-/// come, so it is not waited for.
+/// Whether all that an entry was written after is applied here. What lies beyond a cut or a fork counts for nothing and may
+/// never come, so it is not waited for.
 pub(crate) fn is_ready(space: &SpaceState, plane: Plane, header: &Header) -> bool {
-    let applied = |writer: &WriterId| space.log(plane, writer).map_or(0, |log| log.applied);
-    let counts = |writer: &WriterId| space.table.data_length(plane, writer);
-    let is_applied = |writer: &WriterId, length: u64| planted!(DependencyIgnored) || applied(writer) >= length;
-    header.dependencies.iter().all(|(writer, prefix)| is_applied(writer, prefix.length.min(counts(writer))))
-        && header.control.iter().all(|(writer, prefix)| space.table.control.length(writer) >= prefix.length)
+    let reaches = |plane, writer: &WriterId, there: u64, wanted: u64| {
+        let counts = space.table.effective_length(plane, writer);
+        // The commit in which a log stops to count may never be whole.
+        let ends = |log: &LogState| log.length() >= counts && log.open_run == log.applied;
+        there >= wanted.min(counts) || counts < wanted && space.log(plane, writer).is_some_and(ends)
+    };
+    let is_applied = |writer: &WriterId, length: u64| {
+        let applied = space.log(plane, writer).map_or(0, |log| log.applied);
+        planted!(DependencyIgnored) || reaches(plane, writer, applied, length)
+    };
+    let is_evaluated =
+        |writer: &WriterId, length: u64| reaches(Plane::Control, writer, space.table.control.length(writer), length);
+    header.dependencies.iter().all(|(writer, prefix)| is_applied(writer, prefix.length))
+        && header.control.iter().all(|(writer, prefix)| is_evaluated(writer, prefix.length))
 }
 
 /// What is wrong with the lists of a commit whose dependencies are met, if anything.
@@ -301,7 +317,7 @@ fn wrong_lists(
         if prefix.length <= before {
             return Ok(Some(format!("it repeats or moves back what it saw of {other}")));
         }
-        if prefix.length > space.table.data_length(list, other) {
+        if prefix.length > space.table.effective_length(list, other) {
             // Whether it is held here may not matter.
             continue;
         }
@@ -335,7 +351,7 @@ fn past_total(work: &Work<'_>, space: &SpaceState, writer: &WriterId, run: &Run)
     let moved = run.headers.iter().flat_map(|header| &header.dependencies);
     lengths.extend(moved.map(|(other, prefix)| (*other, prefix.length)));
     // What lies beyond a cut was not checked: it could be any number.
-    lengths.iter().map(|(other, length)| (*length).min(space.table.data_length(Plane::Data, other))).sum()
+    lengths.iter().map(|(other, length)| (*length).min(space.table.effective_length(Plane::Data, other))).sum()
 }
 
 /// The greatest generation that a commit can name honestly: every operation in its past, and every one of its own, opens

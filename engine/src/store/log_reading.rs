@@ -1,5 +1,7 @@
 //! Logs and vectors for the sync session. Only what is durable is shown: nothing leaves the device before.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::append::{TreeRows, applied_root, split_entry};
 use super::apply::{OpenFailure, open_run, run_at};
 use super::receive::BATCH_ENTRIES_MAX;
@@ -8,10 +10,10 @@ use super::tables::damaged;
 use super::voids::Void;
 use super::{ControlCommit, ControlRecord, Inner, LogBatch, LoggedEntry, Published, ReadError, SignedHead, VoidCommit};
 use crate::codec::Reader;
-use crate::id::{SpaceId, WriterId};
+use crate::id::{EpochId, SpaceId, WriterId};
 use crate::log::seal::Opener;
-use crate::log::tree::consistency_proof;
-use crate::log::{Place, Plane, Prefix, VersionVector};
+use crate::log::tree::{consistency_proof, inclusion_proof, root_at};
+use crate::log::{Branch, Header, NodeSource, Place, Plane, Prefix, VersionVector};
 
 fn space<'p>(published: &'p Published, space: &SpaceId) -> Result<&'p SpaceState, ReadError> {
     let state = if planted!(SentBeforeDurable) { &published.state } else { &published.durable };
@@ -111,6 +113,87 @@ pub(crate) fn prefix_proof(
     consistency_proof(&rows, old, new).map(Some)
 }
 
+/// What this database holds of a log beyond `shared`, as one of its histories. `None`: it holds no more, or another beginning.
+pub(crate) fn branch(
+    inner: &Inner,
+    id: &SpaceId,
+    plane: Plane,
+    writer: &WriterId,
+    shared: &Prefix,
+) -> Result<Option<Branch>, ReadError> {
+    let published = inner.published();
+    let (tables, space) = (&*published.tables, space(&published, id)?);
+    let Some(log) = space.log(plane, writer).filter(|log| shared.length < log.head) else { return Ok(None) };
+    let rows = log_key(space.slot, plane, log.slot);
+    let tree = TreeRows { rows: &tables.tree, log: rows };
+    if root_at(&tree, shared.length)? != shared.root {
+        return Ok(None);
+    }
+    // The first head beyond gives the shortest proof.
+    let (first, last) = (entry_key(rows, shared.length + 1), entry_key(rows, log.head));
+    let Some(row) = tables.heads.range(&first[..]..=&last[..])?.next().transpose()? else { return Ok(None) };
+    let wrong = || damaged("heads", row.key());
+    let (_, length) = row.key().split_last_chunk::<8>().ok_or_else(wrong)?;
+    let length = u64::from_be_bytes(*length);
+    let signature = row.value()?.try_into().map_err(|_| wrong())?;
+    Ok(Some(Branch {
+        head: Prefix { length, root: root_at(&tree, length)? },
+        signature,
+        consistency: consistency_proof(&tree, shared.length, length)?,
+        leaf: tree.node(0, shared.length)?,
+        inclusion: inclusion_proof(&tree, shared.length, length)?,
+    }))
+}
+
+/// The bodies of control commits of one entry that are held and not applied, in the logs beyond what was looked at before.
+/// They are opened before all that they depend on is there: a proof needs nothing else to be believed.
+pub(crate) fn waiting_control(
+    inner: &Inner,
+    id: &SpaceId,
+    looked: &mut BTreeMap<WriterId, u64>,
+) -> Result<Vec<Vec<u8>>, ReadError> {
+    let published = inner.published();
+    let (tables, space) = (&*published.tables, space(&published, id)?);
+    let key = space.table.control_key.as_ref();
+    let (mut opener, mut bodies) = (Opener::new(), Vec::new());
+    for (writer, log) in space.logs(Plane::Control) {
+        let rows = log_key(space.slot, Plane::Control, log.slot);
+        let looked = looked.entry(*writer).or_insert(0);
+        let from = std::mem::replace(looked, log.length()).max(log.applied);
+        for next in from..log.length() {
+            let place = Place { space: *id, plane: Plane::Control, writer: *writer, sequence: next };
+            if let Some(run) = run_at(tables, rows, next, next + 1)?
+                && let Ok(body) = open_run(&mut opener, tables, place, rows, &run, key)?
+            {
+                bodies.push(body);
+            }
+        }
+    }
+    Ok(bodies)
+}
+
+/// Which of these epochs the data logs of this device are sealed under.
+pub(crate) fn written_under(
+    inner: &Inner,
+    id: &SpaceId,
+    epochs: &BTreeSet<EpochId>,
+) -> Result<BTreeSet<EpochId>, ReadError> {
+    let published = inner.published();
+    let (tables, space) = (&*published.tables, space(&published, id)?);
+    let mut found = BTreeSet::new();
+    for (_, log) in space.logs(Plane::Data).iter().filter(|(writer, _)| writer.device == inner.writer.device) {
+        for row in tables.entries.prefixed(&log_key(space.slot, Plane::Data, log.slot))? {
+            let row = row?;
+            let (header, _) = split_entry(row.key(), row.value()?)?;
+            let epoch = Header::decode(header).map_err(|_| damaged("entries", row.key()))?.epoch;
+            if epochs.contains(&epoch) {
+                found.insert(epoch);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// A commit that was applied, whatever it came to.
 pub(crate) struct AppliedCommit {
     /// Counts the applied commits of its plane.
@@ -158,15 +241,17 @@ pub(crate) fn control_history(inner: &Inner, id: &SpaceId) -> Result<Vec<Control
     let key = space.table.control_key.as_ref();
     let mut opener = Opener::new();
     let mut history = Vec::new();
-    let mut pasts: std::collections::BTreeMap<WriterId, VersionVector> = std::collections::BTreeMap::new();
+    let mut pasts: BTreeMap<WriterId, VersionVector> = BTreeMap::new();
     for AppliedCommit { writer, first, .. } in applied_order(&published, id, Plane::Control, 0, usize::MAX)? {
         let log = space.log(Plane::Control, &writer).ok_or_else(|| damaged("order", &writer.to_bytes()))?;
         let rows = log_key(space.slot, Plane::Control, log.slot);
         let run = run_at(&*published.tables, rows, first, log.length())?.ok_or_else(|| damaged("entries", &rows))?;
         let past = pasts.entry(writer).or_default();
         for (other, prefix) in run.headers.iter().flat_map(|header| &header.dependencies) {
+            // What lies beyond a fork was not checked: it could be any number.
+            let prefix = space.table.effective_prefix(Plane::Control, other, *prefix);
             if prefix.length > past.length(other) {
-                past.set(*other, *prefix);
+                past.set(*other, prefix);
             }
         }
         let place = Place { space: *id, plane: Plane::Control, writer, sequence: first };

@@ -34,6 +34,12 @@ fn receive_one(work: &mut Work<'_>, batch: &LogBatch) -> Result<Result<ReceiveOu
             return Ok(Ok(ReceiveOutcome { stored: 0, applied: 0, parked }));
         }
         Err(ReceiveError::Write(error)) => return Err(error),
+        Err(refused @ ReceiveError::Fork { writer, .. }) if writer == work.inner.writer => {
+            // Somebody else has this device's key and writes to its log: the next open begins another one.
+            *work.dirty = true;
+            super::file::retire(&mut work.tables)?;
+            return Ok(Err(refused));
+        }
         Err(refused) => return Ok(Err(refused)),
     };
     store(work, batch, checked.held, &checked.headers)?;
@@ -61,6 +67,11 @@ fn check(work: &Work<'_>, batch: &LogBatch) -> Result<Option<Checked>, ReceiveEr
             return Ok(None);
         }
         return Err(ReceiveError::Gap { writer: batch.writer, from: batch.from, held: log.length() });
+    }
+    let counts = space.table.fork_length(batch.plane, &batch.writer);
+    if log.length() >= counts && batch.head.length > log.length() {
+        // All that counts is here; which of the histories goes on doesn't matter.
+        return Err(ReceiveError::Fork { writer: batch.writer, plane: batch.plane, length: counts });
     }
     let root = match batch.head.root {
         Some(root) => root,

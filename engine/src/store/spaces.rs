@@ -38,14 +38,21 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
         let old = std::mem::replace(&mut work.space_mut(&id)?.table, Arc::new(table));
         let space = work.space(&id)?.clone();
         state::save_table(&mut work.tables, &space)?;
-        if space.table.data_length(Plane::Data, &inner.writer) < u64::MAX {
-            // A log that was cut is closed for ever: whoever is let in again goes on with another one.
+        if [Plane::Control, Plane::Data]
+            .iter()
+            .any(|plane| space.table.effective_length(*plane, &inner.writer) < u64::MAX)
+        {
+            // A log that was cut, or has another history, is closed for ever: its device goes on with another one.
             super::file::retire(&mut work.tables)?;
         }
         work.changed.counters.insert(id);
         work.changed.spaces.insert((id, Plane::Control));
-        let decides = changes_validity(&work.state.names, &space, &old) || reads_now(&space, &old, inner);
+        let forks = old.forks != space.table.forks;
+        let decides = forks || changes_validity(&work.state.names, &space, &old) || reads_now(&space, &old, inner);
         if decides && !planted!(RefoldSkipped) {
+            if forks {
+                reapply(&mut work, &id, Plane::Control)?;
+            }
             refold(&mut work, &id)?;
         }
         apply_ready(&mut work, &id)?;
@@ -59,7 +66,7 @@ fn changes_validity(names: &Names, space: &SpaceState, old: &EffectiveTable) -> 
     let waits_for_more = space.logs(Plane::Data).values().flat_map(|log| &log.past).any(|(slot, length)| {
         let of = |table: &EffectiveTable| {
             let writer = names.writer_at(*slot)?;
-            Some(table.data_length(Plane::Data, writer).min(*length))
+            Some(table.effective_length(Plane::Data, writer).min(*length))
         };
         of(old) < of(&space.table)
     });
@@ -98,27 +105,34 @@ fn refold(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
             work.changed.collections.insert(name.clone());
         }
     }
-    let data = state::order_key(slot, Plane::Data, 0);
-    work.tables.order.remove_prefixed(&data[..5])?;
-    work.tables.voids.remove_prefixed(&data[..5])?;
-    let writers: Vec<_> = work.space(id)?.logs(Plane::Data).keys().copied().collect();
+    reapply(work, id, Plane::Data)?;
+    let space = work.space_mut(id)?;
+    space.voids = 0;
+    space.counts.clear();
+    space.schemas.clear();
+    Ok(())
+}
+
+/// Marks the logs of a plane as not applied.
+fn reapply(work: &mut Work<'_>, id: &SpaceId, plane: Plane) -> Result<(), ReadError> {
+    let slot = work.space(id)?.slot;
+    let first = state::order_key(slot, plane, 0);
+    work.tables.order.remove_prefixed(&first[..5])?;
+    work.tables.voids.remove_prefixed(&first[..5])?;
+    let writers: Vec<_> = work.space(id)?.logs(plane).keys().copied().collect();
     for writer in writers {
-        let rows = state::log_key(slot, Plane::Data, work.log_mut(id, Plane::Data, &writer)?.slot);
+        let rows = state::log_key(slot, plane, work.log_mut(id, plane, &writer)?.slot);
         let mut bytes = 0;
         for row in work.tables.entries.prefixed(&rows)? {
             bytes += row?.value()?.len() as u64;
         }
-        let log = work.log_mut(id, Plane::Data, &writer)?;
+        let log = work.log_mut(id, plane, &writer)?;
         log.applied = 0;
         log.parked_bytes = bytes;
         log.past.clear();
         log.control.clear();
     }
-    let space = work.space_mut(id)?;
-    space.applied_commits[Plane::Data as usize] = 0;
-    space.voids = 0;
-    space.counts.clear();
-    space.schemas.clear();
+    work.space_mut(id)?.applied_commits[plane as usize] = 0;
     Ok(())
 }
 

@@ -316,6 +316,13 @@ fn encode_table(out: &mut Vec<u8>, table: &EffectiveTable) {
         out.extend_from_slice(&writer.to_bytes());
         codec::put_varint(out, *length);
     }
+    codec::put_varint(out, table.forks.len() as u64);
+    for ((plane, writer), shared) in &table.forks {
+        out.push(*plane as u8);
+        out.extend_from_slice(&writer.to_bytes());
+        codec::put_varint(out, shared.length);
+        out.extend_from_slice(&shared.root);
+    }
 }
 
 fn decode_table(bytes: &[u8]) -> Result<EffectiveTable, DecodeError> {
@@ -355,6 +362,11 @@ fn decode_table(bytes: &[u8]) -> Result<EffectiveTable, DecodeError> {
     table.label = reader.text()?.to_owned();
     for _ in 0..reader.varint()? {
         table.raised.push((WriterId::from_bytes(&reader.array()?), reader.varint()?));
+    }
+    for _ in 0..reader.varint()? {
+        let plane = Plane::from_byte(reader.byte()?).ok_or(malformed("an unknown plane"))?;
+        let writer = WriterId::from_bytes(&reader.array()?);
+        table.forks.insert((plane, writer), Prefix { length: reader.varint()?, root: reader.array()? });
     }
     reader.finish()?;
     Ok(table)

@@ -7,6 +7,7 @@ mod documents;
 mod faults;
 mod files;
 mod following;
+mod forks;
 mod hostile;
 mod indexes;
 mod logs;

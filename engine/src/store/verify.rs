@@ -342,7 +342,7 @@ impl Feed<'_> {
         Ok(Ok(()))
     }
 
-    /// One log, up to a length at least.
+    /// One log, up to a length at least. What goes beyond a fork is not taken again.
     fn log(
         &mut self,
         writer: &WriterId,
@@ -350,6 +350,7 @@ impl Feed<'_> {
         told: &mut dyn FnMut(u64),
     ) -> Result<Result<(), ReceiveError>, ReadError> {
         let fed = self.fed.entry(*writer).or_insert(0);
+        let length = length.min(self.space.table.fork_length(self.plane, writer));
         while *fed < length {
             let batch = read_log(self.published, &self.space.id, self.plane, writer, *fed, FEED_BYTES)?;
             let Some(batch) = batch else { break };

@@ -25,6 +25,8 @@ pub enum VoidReason {
     Operation = 5,
     /// A change of text or json that is not well-formed, or does not follow from what its writer had seen.
     Change = 6,
+    /// Its writer signed another history of the log, and this commit is not in both.
+    Fork = 7,
 }
 
 impl VoidReason {
@@ -38,10 +40,12 @@ impl VoidReason {
             Self::Unreadable => "unreadable",
             Self::Operation => "operation",
             Self::Change => "change",
+            Self::Fork => "fork",
         }
     }
 
-    const ALL: [Self; 6] = [Self::Past, Self::Rank, Self::Cut, Self::Unreadable, Self::Operation, Self::Change];
+    const ALL: [Self; 7] =
+        [Self::Past, Self::Rank, Self::Cut, Self::Unreadable, Self::Operation, Self::Change, Self::Fork];
 }
 
 /// What is wrong with a commit.

@@ -1,7 +1,7 @@
 //! What the trail tells about one control commit.
 
-use tidewater_engine::id::DeviceId;
-use tidewater_engine::log::Place;
+use tidewater_engine::id::{DeviceId, WriterId};
+use tidewater_engine::log::{Place, Plane};
 use tidewater_engine::space::Rank;
 
 use crate::identity::IdentityId;
@@ -98,6 +98,15 @@ pub enum AuditAction {
         /// To which.
         level: u64,
     },
+    /// It was proved that there are several histories of a log: nothing that is not in all of them counts.
+    Fork {
+        /// The plane.
+        plane: Plane,
+        /// The log's owner.
+        writer: WriterId,
+        /// How many entries the histories have in common.
+        length: u64,
+    },
 }
 
 impl AuditAction {
@@ -114,6 +123,7 @@ impl AuditAction {
             Self::Rename { .. } => "rename",
             Self::Wraps { .. } => "wraps",
             Self::Level { .. } => "level",
+            Self::Fork { .. } => "fork",
         }
     }
 }

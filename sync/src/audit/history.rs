@@ -88,6 +88,7 @@ impl<'a> Trail<'a> {
             (Verdict::Void, Ok(ControlOperation::AddDevice { .. } | ControlOperation::RemoveDevice(_))) => {
                 "no root key that the identity had in use signed it"
             }
+            (Verdict::Void, Ok(ControlOperation::Fork(_))) => "it proves no fork",
             (Verdict::Void, _) => "its author's rank did not allow it",
             (Verdict::Malformed, Err(OperationError::Malformed(Malformed(why)))) => why,
             (Verdict::Malformed, _) => "the space's feature level knows of no such operation",
@@ -124,6 +125,9 @@ impl<'a> Trail<'a> {
             ControlOperation::Label(label) => AuditAction::Rename { label: self.text(label, NotePurpose::Label) },
             ControlOperation::Wraps(wraps) => AuditAction::Wraps { keys: wraps.len() },
             ControlOperation::Level(level) => AuditAction::Level { level: *level },
+            ControlOperation::Fork(fork) => {
+                AuditAction::Fork { plane: fork.plane, writer: fork.writer, length: fork.shared.length }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 
 use tidewater_engine::id::{DeviceId, EpochId, SpaceId};
-use tidewater_engine::log::{Plane, VersionVector};
+use tidewater_engine::log::{Fork, Plane, VersionVector};
 use tidewater_engine::space::{EffectiveTable, Rank, SecretKey};
 use tidewater_engine::store::{LogBatch, ReceiveError, ReceiveOutcome};
 
@@ -12,6 +12,7 @@ use super::records::{self, SpaceRecord};
 use super::{Database, SpaceError, lock};
 use crate::codec::Codec;
 use crate::device::random_secret;
+use crate::forks::Forks;
 use crate::identity::Certificate;
 use crate::keys::{NotePurpose, SealedNote, Wrapped, epoch_context};
 use crate::membership::{self, Membership};
@@ -27,6 +28,7 @@ pub(crate) struct SpaceState {
     pub(crate) genesis: SpaceGenesis,
     pub(crate) membership: Membership,
     pub(crate) table: Arc<EffectiveTable>,
+    pub(crate) forks: Forks,
 }
 
 impl SpaceState {
@@ -121,6 +123,18 @@ impl Database {
         Ok(outcomes)
     }
 
+    /// Says in the control plane that there are several histories of a log, if that is news. `fork` is genuine.
+    pub(crate) fn say_fork(&self, space: &SpaceId, fork: Fork) -> Result<(), SpaceError> {
+        let control = self.control();
+        let state = self.state_under(&control, space)?;
+        let known = state.table.fork_length(fork.plane, &fork.writer) <= fork.shared.length;
+        if known || state.membership.rank(&self.device()).is_none() || state.membership.needs_upgrade() {
+            return Ok(());
+        }
+        self.append(&control, space, &ControlOperation::Fork(Box::new(fork)))?;
+        Ok(())
+    }
+
     /// Says something in the control plane, and draws the conclusions.
     pub(super) fn append(
         &self,
@@ -160,21 +174,25 @@ impl Database {
         genesis: &SpaceGenesis,
     ) -> Result<Arc<SpaceState>, SpaceError> {
         let store = &self.inner.store;
-        let before = store.effective(space);
-        let (control, commits) = match before {
-            // Read first: what is evaluated covers it at least.
-            Some(_) => (store.applied(space, Plane::Control)?, store.control_commits(space)?),
+        let mut forks = self.cached_state(space).map(|state| state.forks.clone()).unwrap_or_default();
+        let (control, records) = match store.effective(space) {
+            Some(_) => forks.settle(store, space)?,
             None => (VersionVector::default(), Vec::new()),
         };
-        let membership = membership::evaluate(genesis, &commits);
+        let before = store.effective(space);
+        let commits = records.into_iter().filter(|record| record.void.is_none()).map(|record| record.commit);
+        let membership = membership::evaluate(genesis, &commits.collect::<Vec<_>>());
         let held = before.as_ref().map(|table| table.epochs.clone()).unwrap_or_default();
         let device = self.device();
         let epochs = membership::held_epochs(&membership, &device, &self.inner.agreement, &held);
-        let table = membership::effective_table(&membership, &device, control, record.control_key.clone(), epochs);
+        forks.look_for_stranded(store, space, &membership, &epochs)?;
+        let known_forks = before.as_ref().map(|table| table.forks.clone()).unwrap_or_default();
+        let key = record.control_key.clone();
+        let table = membership::effective_table(&membership, &device, control, key, epochs, known_forks);
         let changed = before.as_deref() != Some(&table);
         let table = Arc::new(table);
         let (record, genesis) = (record.clone(), genesis.clone());
-        let state = Arc::new(SpaceState { record, genesis, membership, table: table.clone() });
+        let state = Arc::new(SpaceState { record, genesis, membership, table: table.clone(), forks });
         // First, because listeners that the store tells look here.
         lock(&self.inner.spaces).insert(*space, state.clone());
         if changed && let Err(error) = store.set_effective(*space, EffectiveTable::clone(&table)) {
@@ -212,13 +230,21 @@ impl Database {
             return Ok(None);
         }
         let Some(rank) = state.membership.rank(&self.device()) else { return Ok(None) };
+        if state.table.effective_length(Plane::Control, &self.inner.store.writer()) < u64::MAX {
+            // What this device says in that log counts for nothing; once the database is opened again it has another.
+            return Ok(None);
+        }
+        if let Some(fork) = state.forks.unsaid() {
+            return Ok(Some(ControlOperation::Fork(Box::new(fork.clone()))));
+        }
         if let Some(removal) = self.due_removal(space, state)? {
             return Ok(Some(removal));
         }
         Ok(self
             .missing_device(state)
             .or_else(|| self.due_rotation(state, rank))
-            .or_else(|| self.missing_wraps(state, rank)))
+            .or_else(|| self.missing_wraps(state, rank))
+            .or_else(|| self.stranded_wraps(state)))
     }
 
     /// A device that this identity removed, and that the space still takes for one of its own.
@@ -306,6 +332,15 @@ impl Database {
             }
         }
         wraps.truncate(ControlOperation::MAX_WRAPS);
+        (!wraps.is_empty()).then_some(ControlOperation::Wraps(wraps))
+    }
+
+    /// For every reader the keys that nothing tells of any more and this device's own data is sealed under.
+    fn stranded_wraps(&self, state: &SpaceState) -> Option<ControlOperation> {
+        let held = state.forks.stranded().filter_map(|epoch| state.table.epochs.get(epoch));
+        let readers = state.membership.readers();
+        let wraps = held.flat_map(|key| readers.iter().filter_map(|reader| self.wrap(key, (*reader.0, *reader.1))));
+        let wraps: Vec<EpochWrap> = wraps.take(ControlOperation::MAX_WRAPS).collect();
         (!wraps.is_empty()).then_some(ControlOperation::Wraps(wraps))
     }
 

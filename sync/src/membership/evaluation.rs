@@ -334,6 +334,7 @@ impl Evaluation<'_> {
             ControlOperation::Revoke(revoke) => {
                 self.revokes_of(&revoke.identity).any(|effective| effective.commit == number)
             }
+            ControlOperation::Fork(fork) => fork.verify(&self.genesis.space()),
             ControlOperation::Level(_) => rank == Some(Rank::Owner),
             ControlOperation::Label(_) => rank >= Some(Rank::Admin),
             ControlOperation::Rotate(_) => rank >= Some(Rank::Writer),
@@ -373,7 +374,10 @@ impl Evaluation<'_> {
                         }
                     }
                 }
-                ControlOperation::Genesis(_) | ControlOperation::Label(_) | ControlOperation::Level(_) => {}
+                ControlOperation::Genesis(_)
+                | ControlOperation::Label(_)
+                | ControlOperation::Level(_)
+                | ControlOperation::Fork(_) => {}
             }
         }
         for (start, counts) in starts {

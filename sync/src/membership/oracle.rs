@@ -247,6 +247,7 @@ impl<'a> Oracle<'a> {
                 ControlOperation::Rotate(_) => at_least(Rank::Writer),
                 ControlOperation::Wraps(_) => at_least(Rank::Reader),
                 ControlOperation::RemoveDevice(_) => self.is_removal(*number),
+                ControlOperation::Fork(fork) => fork.verify(&self.genesis.space()),
             }
         };
         let commits = self.all().filter(counts).map(|number| &self.commits[number].0);

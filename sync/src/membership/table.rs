@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tidewater_engine::id::{DeviceId, EpochId};
-use tidewater_engine::log::VersionVector;
+use tidewater_engine::id::{DeviceId, EpochId, WriterId};
+use tidewater_engine::log::{Plane, Prefix, VersionVector};
 use tidewater_engine::space::{EffectiveTable, Rank, SecretKey};
 
 use super::Membership;
@@ -46,13 +46,14 @@ pub(crate) fn held_epochs(
     }
 }
 
-/// The engine's table for `device`, evaluated at `control`.
+/// The engine's table for `device`, evaluated at `control`, where these `forks` are known.
 pub(crate) fn effective_table(
     membership: &Membership,
     device: &DeviceId,
     control: VersionVector,
     control_key: SecretKey,
     epochs: BTreeMap<EpochId, SecretKey>,
+    forks: BTreeMap<(Plane, WriterId), Prefix>,
 ) -> EffectiveTable {
     let may_write =
         (membership.rank(device) >= Some(Rank::Writer) || planted!(ReaderWrites)) && !membership.needs_upgrade();
@@ -65,6 +66,7 @@ pub(crate) fn effective_table(
         epochs,
         write_epoch,
         raised: membership.raised.clone(),
+        forks,
         label: label.unwrap_or_default(),
     }
 }

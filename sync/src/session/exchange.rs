@@ -49,15 +49,24 @@ struct Sending {
     longer: BTreeMap<WriterId, Prefix>,
     /// Logs that it refused; the next vectors decide about them.
     stalled: BTreeSet<WriterId>,
-    /// Logs of which the two sides hold different branches.
-    forked: BTreeSet<WriterId>,
+    /// Logs of which the two sides hold different branches, and nothing is known of the fork yet.
+    forked: BTreeMap<WriterId, Dispute>,
     /// The log whose turn it was last.
     turn: Option<WriterId>,
     /// There was nothing left to send when last looked.
     idle: bool,
 }
 
-/// A vector as far as it counts: what lies beyond a cut is not exchanged.
+/// What was said of a log whose branches differ.
+#[derive(Debug, Default)]
+pub(super) struct Dispute {
+    /// How many frames were sent about it.
+    pub(super) frames: u32,
+    /// This side's branch was shown.
+    pub(super) shown: bool,
+}
+
+/// A vector as far as it counts: what lies beyond a cut or a fork is not exchanged.
 pub(super) fn effective_vector(
     store: &Store,
     table: &EffectiveTable,
@@ -65,16 +74,7 @@ pub(super) fn effective_vector(
     plane: Plane,
 ) -> Result<VersionVector, ReadError> {
     let held = store.vector(space, plane)?;
-    Ok(held.iter().map(|(writer, prefix)| (*writer, within_cut(table, plane, writer, *prefix))).collect())
-}
-
-fn within_cut(table: &EffectiveTable, plane: Plane, writer: &WriterId, held: Prefix) -> Prefix {
-    let limit = table.data_length(plane, writer);
-    if held.length <= limit {
-        return held;
-    }
-    let cut = table.devices.get(&writer.device).and_then(|authority| authority.cuts.get(&writer.incarnation));
-    Prefix { length: limit, root: cut.map_or([0; 32], |cut| cut.root) }
+    Ok(held.iter().map(|(writer, prefix)| (*writer, table.effective_prefix(plane, writer, *prefix))).collect())
 }
 
 impl Sending {
@@ -102,7 +102,7 @@ impl Sending {
 
     /// The logs of which the other side lacks something, the one after the last served first.
     fn lagging(&self, ours: &VersionVector) -> Vec<WriterId> {
-        let blocked = |writer: &WriterId| self.stalled.contains(writer) || self.forked.contains(writer);
+        let blocked = |writer: &WriterId| self.stalled.contains(writer) || self.forked.contains_key(writer);
         let lacks = ours.iter().filter(|(writer, held)| held.length > self.known(writer) && !blocked(writer));
         let mut lagging: Vec<WriterId> = lacks.map(|(writer, _)| *writer).collect();
         let next = lagging.partition_point(|writer| Some(*writer) <= self.turn);
@@ -188,7 +188,7 @@ impl Exchange {
     ) {
         let sending = self.plane_mut(plane);
         for (writer, length) in lengths {
-            let counts = length.min(table.data_length(plane, &writer));
+            let counts = length.min(table.effective_length(plane, &writer));
             let foreign = ours.length(&writer) == 0;
             if foreign && counts == 0 {
                 continue;
@@ -211,9 +211,35 @@ impl Exchange {
 
     /// Both sides hold a log at one length with different roots.
     pub(super) fn mark_forked(&mut self, plane: Plane, writer: WriterId) -> bool {
-        let new = self.plane_mut(plane).forked.insert(writer);
-        self.status.forked_logs = (self.control.forked.len() + self.data.forked.len()) as u64;
+        let forked = &mut self.plane_mut(plane).forked;
+        let new = !forked.contains_key(&writer);
+        forked.entry(writer).or_default();
+        self.count_forked();
         new
+    }
+
+    fn count_forked(&mut self) {
+        self.status.forked_logs = (self.control.forked.len() + self.data.forked.len()) as u64;
+    }
+
+    /// What was said of a log whose branches differ.
+    pub(super) fn dispute(&mut self, plane: Plane, writer: &WriterId) -> Option<&mut Dispute> {
+        self.plane_mut(plane).forked.get_mut(writer)
+    }
+
+    /// Forks that are known are no matter between the two sides any more: both hold the part of the log that counts, or will.
+    pub(super) fn end_disputes(&mut self, table: &EffectiveTable) {
+        for plane in PLANES {
+            let sending = self.plane_mut(plane);
+            let ended = |writer: &WriterId| table.forks.contains_key(&(plane, *writer));
+            let all = sending.forked.len();
+            sending.forked.retain(|writer, _| !ended(writer));
+            if sending.forked.len() < all {
+                sending.stalled.retain(|writer| !ended(writer));
+                sending.idle = false;
+            }
+        }
+        self.count_forked();
     }
 
     /// The other side has sent a log up to `length`.
@@ -271,7 +297,7 @@ impl Exchange {
 
     /// Whether the two sides hold different branches of a log.
     pub(super) fn is_forked(&self, plane: Plane, writer: &WriterId) -> bool {
-        self.plane(plane).forked.contains(writer)
+        self.plane(plane).forked.contains_key(writer)
     }
 
     /// What became of a batch that was sent.
@@ -350,7 +376,7 @@ impl Exchange {
             }
             behind = behind.saturating_add(sending.beyond);
             for (writer, length) in &sending.theirs {
-                let counts = (*length).min(table.data_length(plane, writer));
+                let counts = (*length).min(table.effective_length(plane, writer));
                 behind = behind.saturating_add(counts.saturating_sub(ours.length(writer)));
             }
         }

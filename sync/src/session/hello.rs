@@ -14,7 +14,7 @@ use crate::device::verify;
 use crate::identity::IdentityGenesis;
 
 /// The protocol version that this software speaks.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 /// Ed25519, X25519, HKDF-SHA256, AES-256-GCM and BLAKE3.
 const SUITE: u64 = 1;
 

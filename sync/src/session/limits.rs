@@ -44,6 +44,10 @@ pub(super) const LOGS_PER_FRAME: usize = 2_048;
 /// How many logs that aren't held here are remembered of the other side's vectors, all spaces together. Of the others it is
 /// only known how many entries they have.
 pub(super) const MAX_FOREIGN_LOGS: usize = 4_096;
+/// How many prefixes of a log one frame compares.
+pub(super) const RUNGS: usize = 32;
+/// How many frames about the branches of one log this side sends in a session: enough to find the fork of the longest log.
+pub(super) const MAX_BRANCHES_FRAMES: u32 = 32;
 /// How long the other side may take from the first frame to the proof, and to answer a ticket, in milliseconds.
 pub(super) const HELLO_TIMEOUT_MS: i64 = 15_000;
 /// The longest reason for closing, in bytes.

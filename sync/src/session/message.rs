@@ -1,10 +1,11 @@
 //! The messages of a session, one a frame: a kind, then its fields. `docs/spec/session.md` is the specification.
 
 use tidewater_engine::id::{SpaceId, WriterId};
-use tidewater_engine::log::{Plane, Prefix};
+use tidewater_engine::log::{Branch, Plane, Prefix};
 
 use super::TicketRefusal;
-use super::limits::{LOGS_PER_FRAME, MAX_FRAME_BYTES, MAX_REASON_BYTES, SPACES_PER_FRAME};
+use super::limits::{LOGS_PER_FRAME, MAX_FRAME_BYTES, MAX_REASON_BYTES, RUNGS, SPACES_PER_FRAME};
+use super::numbers::LogName;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option};
 use crate::database::{Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
 use crate::identity::{Certificate, IdentityGenesis};
@@ -44,6 +45,7 @@ pub(super) enum Message {
     Bye {
         why: String,
     },
+    Branches(Branches),
 }
 
 /// The first message of either side. Its layout never changes.
@@ -79,6 +81,21 @@ pub(super) struct Vectors {
     /// The sender wants the receiver's in return.
     pub(super) asks: bool,
     pub(super) logs: Vec<(Plane, WriterId, Prefix)>,
+}
+
+/// About a log of which the two sides hold different histories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Branches {
+    pub(super) log: LogName,
+    pub(super) say: BranchesSay,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BranchesSay {
+    /// Prefixes that the sender holds, ascending: the receiver says which of them it holds too.
+    Roots(Vec<Prefix>),
+    /// What the sender holds beyond all that both do.
+    Branch { shared: Prefix, branch: Box<Branch> },
 }
 
 /// What became of a batch, or of a part that isn't the last.
@@ -194,6 +211,10 @@ impl Codec for Message {
                 out.push(11);
                 put_bytes(out, why.as_bytes());
             }
+            Self::Branches(branches) => {
+                out.push(20);
+                branches.encode(out);
+            }
         }
     }
 
@@ -218,6 +239,7 @@ impl Codec for Message {
                 Self::Addresses((0..count).map(|_| reader.text(Ticket::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?)
             }
             11 => Self::Bye { why: reader.text(MAX_REASON_BYTES)? },
+            20 => Self::Branches(Branches::decode(reader)?),
             _ => return Err(Malformed("a message of an unknown kind")),
         })
     }
@@ -303,11 +325,36 @@ impl Codec for (Plane, WriterId, Prefix) {
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
         self.1.encode(out);
-        put_number(out, self.2.length);
-        out.extend_from_slice(&self.2.root);
+        self.2.encode(out);
     }
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        let (plane, writer) = (Plane::decode(reader)?, WriterId::decode(reader)?);
-        Ok((plane, writer, Prefix { length: reader.number()?, root: reader.array()? }))
+        Ok((Plane::decode(reader)?, WriterId::decode(reader)?, Prefix::decode(reader)?))
+    }
+}
+
+impl Codec for Branches {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.log.encode(out);
+        match &self.say {
+            BranchesSay::Roots(roots) => {
+                out.push(0);
+                put_list(out, roots);
+            }
+            BranchesSay::Branch { shared, branch } => {
+                out.push(1);
+                shared.encode(out);
+                branch.encode(out);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let log = LogName::decode(reader)?;
+        let say = match reader.byte()? {
+            0 => BranchesSay::Roots(reader.list(RUNGS)?),
+            1 => BranchesSay::Branch { shared: Prefix::decode(reader)?, branch: Box::new(Branch::decode(reader)?) },
+            _ => return Err(Malformed("no such word about branches")),
+        };
+        Ok(Self { log, say })
     }
 }

@@ -139,7 +139,7 @@ impl Session {
                         exchange.note_shared(plane, *writer, prefix.length);
                     }
                 }
-                Some(_) => self.note_fork(space, plane, *writer, prefix.length),
+                Some(_) => self.note_fork(space, plane, *writer, prefix.length)?,
                 None => {
                     if let Some(exchange) = self.exchanges.get_mut(space) {
                         exchange.note_longer(plane, *writer, *prefix);
@@ -148,13 +148,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn note_fork(&mut self, space: &SpaceId, plane: Plane, writer: WriterId, length: u64) {
-        let new = self.exchanges.get_mut(space).is_some_and(|exchange| exchange.mark_forked(plane, writer));
-        if new {
-            self.event(SessionEvent::Forked { space: *space, plane, writer, length });
-        }
     }
 
     /// Part of a batch. Each is acknowledged, so that the sender may go on; the last one's says what became of the whole.
@@ -305,7 +298,8 @@ impl Session {
         received: &mut Received,
     ) -> Result<BatchVerdict, SessionError> {
         let forked = |exchange: &Exchange| exchange.is_forked(batch.plane, &batch.writer);
-        if self.exchanges.get(&batch.space).is_some_and(forked) {
+        let known = self.database.space_state(&batch.space)?.table.forks.contains_key(&(batch.plane, batch.writer));
+        if known || self.exchanges.get(&batch.space).is_some_and(forked) {
             // It was sent before the sender heard of the fork, and goes on from what this side doesn't hold.
             return Ok(BatchVerdict::Fork);
         }
@@ -315,10 +309,10 @@ impl Session {
                 received.gaps.insert(batch.space);
                 Ok(BatchVerdict::Gap)
             }
-            // Inconsistent is a fork or a lie; which of them, a proof of consistency would tell. Neither goes any further.
+            // Inconsistent is a fork or a lie; which of them, the other side's branch tells. Neither goes any further.
             ReceiveError::Fork { writer, plane, length }
             | ReceiveError::Inconsistent { writer, plane, held: length } => {
-                self.note_fork(&batch.space, plane, writer, length);
+                self.note_fork(&batch.space, plane, writer, length)?;
                 Ok(BatchVerdict::Fork)
             }
             ReceiveError::ParkingFull { .. } => Ok(BatchVerdict::Full),

@@ -46,7 +46,9 @@ impl Session {
                 let state = self.database.space_state(&space)?;
                 let Some(exchange) = self.exchanges.get_mut(&space) else { continue };
                 let forked = exchange.outgrown(&self.database, &space, &state.table, plane)?;
-                forked.into_iter().for_each(|(writer, length)| self.note_fork(&space, plane, writer, length));
+                for (writer, length) in forked {
+                    self.note_fork(&space, plane, writer, length)?;
+                }
                 let Some(exchange) = self.exchanges.get_mut(&space) else { continue };
                 if let Some(batch) = exchange.next_batch(&self.database, &space, &state.table, plane)? {
                     self.send_batch(batch);
@@ -121,22 +123,22 @@ impl Session {
         for (number, sent) in (1..).zip(answered) {
             self.in_flight_bytes -= sent.bytes;
             let Some(length) = sent.length else { continue };
-            self.note_answer(&sent, length, if number < frames { BatchVerdict::Taken } else { verdict });
+            self.note_answer(&sent, length, if number < frames { BatchVerdict::Taken } else { verdict })?;
             spaces.insert(sent.space);
         }
         spaces.iter().try_for_each(|space| self.compare(space))
     }
 
-    fn note_answer(&mut self, sent: &InFlight, length: u64, verdict: BatchVerdict) {
+    fn note_answer(&mut self, sent: &InFlight, length: u64, verdict: BatchVerdict) -> Result<(), SessionError> {
         if let Some(why) = verdict.explain() {
             self.note_error(&format!("the peer didn't take entries of {}: {why}", sent.writer));
         }
-        let Some(exchange) = self.exchanges.get_mut(&sent.space) else { return };
+        let Some(exchange) = self.exchanges.get_mut(&sent.space) else { return Ok(()) };
         exchange.note_verdict(sent.plane, sent.writer, length, verdict);
-        if verdict == BatchVerdict::Fork && exchange.mark_forked(sent.plane, sent.writer) {
-            let (space, plane, writer) = (sent.space, sent.plane, sent.writer);
-            self.event(SessionEvent::Forked { space, plane, writer, length });
+        if verdict == BatchVerdict::Fork {
+            self.note_fork(&sent.space, sent.plane, sent.writer, length)?;
         }
+        Ok(())
     }
 
     /// Brings the status of a space up to date, and says when both sides have come to hold the same.
@@ -151,6 +153,7 @@ impl Session {
     pub(super) fn update_status(&mut self, space: &SpaceId) -> Result<bool, SessionError> {
         let state = self.database.space_state(space)?;
         let Some(exchange) = self.exchanges.get_mut(space).filter(|exchange| exchange.open) else { return Ok(false) };
+        exchange.end_disputes(&state.table);
         let equal = exchange.compare(&self.database, space, &state.table)?;
         let news = equal && !exchange.equal;
         exchange.equal = equal;

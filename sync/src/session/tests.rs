@@ -2,6 +2,7 @@
 
 mod channel;
 mod exchange;
+mod forks;
 mod hostile;
 mod joining;
 mod members;

@@ -1,7 +1,7 @@
 //! The operations of a control plane. One commit carries one operation.
 
 use tidewater_engine::id::{DeviceId, EpochId, WriterId};
-use tidewater_engine::log::Plane;
+use tidewater_engine::log::{Fork, Plane};
 use tidewater_engine::space::Rank;
 
 use super::genesis::SpaceGenesis;
@@ -31,6 +31,8 @@ pub(crate) enum ControlOperation {
     Level(u64),
     /// An identity removes a device of its own.
     RemoveDevice(Removal),
+    /// Proves that there are several histories of a log.
+    Fork(Box<Fork>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +98,9 @@ pub(crate) enum OperationError {
 
 impl ControlOperation {
     const VERSION: u8 = 1;
-    const MAX_KIND: u8 = 8;
+    const MAX_KIND: u8 = 10;
+    /// How the body of a proof of a fork begins.
+    pub(crate) const FORK: [u8; 2] = [Self::VERSION, 10];
     /// Keys in one operation, so that it fits the 64 KiB of a control commit. Devices beyond it get theirs by
     /// [`ControlOperation::Wraps`].
     pub(crate) const MAX_WRAPS: usize = 400;
@@ -162,6 +166,10 @@ impl Codec for ControlOperation {
                 out.push(8);
                 removal.encode(out);
             }
+            Self::Fork(fork) => {
+                out.push(10);
+                fork.encode(out);
+            }
         }
     }
 
@@ -195,6 +203,7 @@ impl Codec for ControlOperation {
                 level => Self::Level(level),
             },
             8 => Self::RemoveDevice(Removal::decode(reader)?),
+            10 => Self::Fork(Box::new(Fork::decode(reader)?)),
             _ => return Err(Malformed("the operation's kind is unknown")),
         })
     }

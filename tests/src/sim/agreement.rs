@@ -10,6 +10,7 @@ use tidewater_engine::store::{ReadError, VoidReason};
 use tidewater_sync::Database;
 
 use super::Failure;
+use super::connection::KINDS;
 use super::ledger::Acknowledged;
 use super::world::World;
 
@@ -28,23 +29,13 @@ struct Holding {
     digest: [u8; 32],
 }
 
-/// As much of a log as counts.
-fn within_cut(table: &EffectiveTable, writer: &WriterId, held: Prefix) -> Prefix {
-    let cut = table.devices.get(&writer.device).and_then(|authority| authority.cuts.get(&writer.incarnation));
-    match cut {
-        _ if held.length <= table.data_length(Plane::Data, writer) => held,
-        Some(cut) => Prefix { length: cut.length, root: cut.root },
-        None => Prefix { length: 0, root: [0; 32] },
-    }
-}
-
 /// What the first entry that waits in a log waits for, for people.
 fn unmet(database: &Database, space: &SpaceId, plane: Plane, writer: &WriterId, from: u64) -> Option<String> {
     let batch = database.read_log(space, plane, writer, from, 1).ok()??;
     let header = Header::decode(&batch.entries.first()?.header).ok()?;
     let table = database.effective(space)?;
     let applied = database.applied(space, plane).ok()?;
-    let counts = |writer: &WriterId| table.data_length(plane, writer);
+    let counts = |writer: &WriterId| table.effective_length(plane, writer);
     let mut unmet = String::new();
     if plane == Plane::Data && !table.epochs.contains_key(&header.epoch) {
         unmet.push_str(", whose key is not held");
@@ -114,16 +105,18 @@ impl World {
                 return Err(self.failure(format!("replica {replica} has rank {rank:?} in {space} and not the space")));
             }
             let held = || -> Result<Holding, ReadError> {
-                let data = database.vector(space, Plane::Data)?;
-                let data = data.iter().map(|(writer, prefix)| (*writer, within_cut(table, writer, *prefix)));
-                let data = data.filter(|(writer, _)| !self.ledger.is_forked(writer)).collect();
-                let control = database.vector(space, Plane::Control)?;
-                let control = control.iter().filter(|(writer, _)| !self.ledger.is_forked(writer));
+                // As much of each log as counts.
+                let vector = |plane| -> Result<VersionVector, ReadError> {
+                    let held = database.vector(space, plane)?;
+                    let effective =
+                        |(writer, held): (&WriterId, &Prefix)| (*writer, table.effective_prefix(plane, writer, *held));
+                    Ok(held.iter().map(effective).collect())
+                };
                 Ok(Holding {
                     replica,
                     rank,
-                    control: control.map(|(writer, prefix)| (*writer, *prefix)).collect(),
-                    data,
+                    control: vector(Plane::Control)?,
+                    data: vector(Plane::Data)?,
                     parked: database.snapshot()?.report(space)?.parked,
                     digest: database.digest(space)?,
                 })
@@ -143,11 +136,8 @@ impl World {
         if holding.data != reference.data {
             return differ("the data");
         }
-        // A hostile member's commits may wait for ever, and a fork's branches differ.
-        if self.settings.hostile || self.ledger.has_forks() {
-            return Ok(());
-        }
-        if holding.parked != 0 {
+        // A hostile member's commits may wait for ever.
+        if holding.parked != 0 && !self.settings.hostile && !self.ledger.has_forks() {
             let waits = self.waiting(space, other);
             let rank = holding.rank;
             return Err(self.failure(format!("entries of {space} wait at replica {other}, of rank {rank:?}: {waits}")));
@@ -238,8 +228,8 @@ impl World {
     /// What somebody removed wrote counts as far as who removed it held it.
     fn check_cuts(&self, space: &SpaceId, table: &EffectiveTable) -> Result<(), Failure> {
         for (writer, must) in self.ledger.least_cuts(*space) {
-            let counts = table.data_length(Plane::Data, &writer);
-            if counts < must {
+            let counts = table.effective_length(Plane::Data, &writer);
+            if counts < must.min(table.fork_length(Plane::Data, &writer)) {
                 let why = format!("{counts} entries of {writer} count in {space}, of {must} that it was removed with");
                 return Err(self.failure(why));
             }
@@ -274,7 +264,7 @@ impl World {
 
     /// Nothing is said any more but that nothing is new.
     pub(super) fn check_silence(&mut self) -> Result<(), Failure> {
-        let sent = |world: &World| -> BTreeMap<(u64, usize), [u64; 12]> {
+        let sent = |world: &World| -> BTreeMap<(u64, usize), [u64; KINDS]> {
             let ends = world.connections.iter().flat_map(|(number, connection)| {
                 connection.ends.iter().enumerate().map(move |(end, side)| ((*number, end), side.sent_kinds))
             });

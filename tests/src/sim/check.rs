@@ -212,10 +212,15 @@ impl World {
         }
         self.trace.count("starts as another writer");
         let is_cut = |space: &SpaceId| {
-            database.effective(space).is_some_and(|table| table.data_length(Plane::Data, &before) < u64::MAX)
+            let is_cut = |plane| {
+                database.effective(space).is_some_and(|table| table.effective_length(plane, &before) < u64::MAX)
+            };
+            is_cut(Plane::Control) || is_cut(Plane::Data)
         };
-        // A cut closes a log for ever, even where more of the control plane undoes it.
-        let may_be_cut = self.ledger.was_revoked(before.device) || database.spaces().iter().any(is_cut);
+        // A cut, or a fork, closes a log for ever, even where more of the control plane undoes it.
+        let may_be_cut = self.ledger.was_revoked(before.device)
+            || self.ledger.is_forked(&before)
+            || database.spaces().iter().any(is_cut);
         if self.replicas[number].keeps_writer && !may_be_cut {
             return Err(self.failure(format!("replica {number} was {before} and starts as {writer}")));
         }

@@ -7,6 +7,9 @@ use tidewater_sync::Session;
 /// How many bytes of frames may be on the way before the session is asked for no more.
 pub(super) const OUTBOX_BYTES: usize = 256 << 10;
 
+/// How many kinds of messages there may be.
+pub(super) const KINDS: usize = 32;
+
 pub(super) struct Connection {
     /// The smaller and the greater number of its replicas.
     pub(super) pair: (usize, usize),
@@ -36,7 +39,7 @@ pub(super) struct End {
     /// The end is known to be over.
     pub(super) lost: bool,
     /// Frames sent, by kind of message.
-    pub(super) sent_kinds: [u64; 12],
+    pub(super) sent_kinds: [u64; KINDS],
 }
 
 impl End {
@@ -51,7 +54,7 @@ impl End {
             wake_ms: i64::MAX,
             stuck: false,
             lost: false,
-            sent_kinds: [0; 12],
+            sent_kinds: [0; KINDS],
         }
     }
 

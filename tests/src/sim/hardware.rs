@@ -222,6 +222,8 @@ impl World {
         let replica: &mut Replica = &mut self.replicas[number];
         if let Err(error) = replica.open() {
             let sick = replica.is_sick();
+            // It may have come as far as the mirror, and not to the file.
+            replica.keeps_writer = false;
             self.tell(&format!("{number} does not start: {error}"));
             if !sick {
                 return Err(self.failure(format!("replica {number} does not open: {error}")));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidewater_engine::id::{SpaceId, WriterId};
+use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{ReadError, VoidReason};
 use tidewater_sync::Database;
@@ -49,23 +50,24 @@ impl World {
     }
 }
 
-/// The void commits of a space, and those of them whose authors lacked authority.
+/// The void commits of a space's data, and those of them whose authors lacked authority.
 fn void(database: &Database, space: &SpaceId) -> Result<(BTreeSet<Dot>, BTreeSet<Dot>), ReadError> {
     let listed = database.snapshot()?.void_commits(space, None, usize::MAX)?;
     let dots = |reasons: &[VoidReason]| {
         listed
             .iter()
+            .filter(|void| void.place.plane == Plane::Data)
             .filter(|void| reasons.is_empty() || reasons.contains(&void.reason))
             .map(|void| (void.place.writer, void.place.sequence))
             .collect()
     };
-    Ok((dots(&[]), dots(&[VoidReason::Rank, VoidReason::Cut, VoidReason::Operation])))
+    Ok((dots(&[]), dots(&[VoidReason::Rank, VoidReason::Cut, VoidReason::Operation, VoidReason::Fork])))
 }
 
 fn lacks_authority(database: &Database, space: &SpaceId, commit: &Commit) -> bool {
     let table = database.effective(space).expect("a space");
     let Some(authority) = table.devices.get(&commit.writer.device) else { return true };
     authority.rank < Rank::Writer
-        || commit.end > authority.effective_length(commit.writer.incarnation)
+        || commit.end > table.effective_length(Plane::Data, &commit.writer)
         || commit.operations.iter().any(|operation| authority.rank < operation.least_rank())
 }

@@ -64,13 +64,18 @@ impl World {
                 self.trace.count("acts of sharing");
                 self.tell(&format!("{number} {what}"));
             }
-            Err(error) if may_be(&error) || self.replicas[number].is_sick() => {
+            Err(error) if may_be(&error) || self.replicas[number].is_sick() || self.runs_twice(number) => {
                 self.trace.count("acts of sharing refused");
                 self.tell(&format!("{number} {what}: {error}"));
             }
             Err(error) => return Err(self.failure(format!("replica {number} {what}: {error}"))),
         }
         self.settle(number)
+    }
+
+    /// Whether another machine is the same writer: once that is known, it may write nothing more.
+    fn runs_twice(&self, number: usize) -> bool {
+        self.replicas[number].database().is_some_and(|database| self.ledger.is_forked(&database.writer()))
     }
 
     /// Takes note of what a revocation lets count: all that its author holds of the removed one's logs.

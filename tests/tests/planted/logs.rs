@@ -2,7 +2,7 @@
 
 use tidewater_engine::planted::Fault;
 
-use super::harness::{LONG_WORLD, WORLD, convergence_finds, hostile_bytes_find};
+use super::harness::{HOSTILE_WORLD, LONG_WORLD, WORLD, World, convergence_finds, hostile_bytes_find};
 
 #[test]
 fn planted_incarnation_of_a_copy_is_found() {
@@ -17,6 +17,12 @@ fn planted_gap_that_is_taken_is_found() {
 #[test]
 fn planted_ignored_fork_is_found() {
     hostile_bytes_find(Fault::ForkIgnored, "writer", 0, "another branch comes to");
+}
+
+#[test]
+fn planted_forgotten_fork_is_found() {
+    let world = World { ticks: 80, ..HOSTILE_WORLD };
+    world.finds(Fault::ForkForgotten, 131, "don't agree on");
 }
 
 #[test]

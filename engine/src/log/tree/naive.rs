@@ -1,6 +1,24 @@
 //! The tree as RFC 9162 defines it: recursive, over all leaves, without a stored node. Tests compare with it.
 
-use super::{EMPTY_ROOT, node_hash};
+use std::convert::Infallible;
+
+use super::{EMPTY_ROOT, Frontier, NodeSource, node_hash};
+
+/// Beside every entry, what [`Frontier::append`] returned.
+pub struct Stored(Vec<Vec<[u8; 32]>>);
+
+impl NodeSource for Stored {
+    type Error = Infallible;
+
+    fn node(&self, level: u32, index: u64) -> Result<[u8; 32], Infallible> {
+        Ok(self.0[(((index + 1) << level) - 1) as usize][level as usize])
+    }
+}
+
+pub fn stored(leaves: &[[u8; 32]]) -> Stored {
+    let mut frontier = Frontier::default();
+    Stored(leaves.iter().map(|leaf| frontier.append(*leaf)).collect())
+}
 
 fn split(length: usize) -> usize {
     let mut power = 1;

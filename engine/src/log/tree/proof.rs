@@ -159,31 +159,13 @@ pub fn verify_inclusion(leaf: &[u8; 32], index: u64, log: &Prefix, proof: &[[u8;
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
-    use crate::log::tree::naive;
-
-    /// Beside every entry, what `append` returned.
-    struct Stored(Vec<Vec<[u8; 32]>>);
-
-    impl NodeSource for Stored {
-        type Error = Infallible;
-
-        fn node(&self, level: u32, index: u64) -> Result<[u8; 32], Infallible> {
-            Ok(self.0[(((index + 1) << level) - 1) as usize][level as usize])
-        }
-    }
+    use crate::log::tree::naive::{self, stored};
 
     const LENGTH: usize = 130;
 
     fn leaves() -> Vec<[u8; 32]> {
         (0..LENGTH as u32).map(|number| *blake3::hash(&number.to_be_bytes()).as_bytes()).collect()
-    }
-
-    fn stored(leaves: &[[u8; 32]]) -> Stored {
-        let mut frontier = Frontier::default();
-        Stored(leaves.iter().map(|leaf| frontier.append(*leaf)).collect())
     }
 
     fn prefix(leaves: &[[u8; 32]], length: usize) -> Prefix {

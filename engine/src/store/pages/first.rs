@@ -9,7 +9,7 @@ use super::place::PAGE_BYTES;
 use super::{DamagedPage, read_within};
 
 /// The version of the file format that this software writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// How every file of ours starts, whatever its version.
 const MAGIC: &[u8; 16] = b"tidewater\x1A\x0A\xA9\x0D\x0A\0\0";

@@ -150,7 +150,7 @@ fn a_file_of_another_format_version_is_refused_untouched() {
     let newer = written(folder.path());
     let last = folder.path().join("last.tide");
     let mut bytes = std::fs::read(&newer).unwrap();
-    for (path, version) in [(&newer, 99u32), (&last, 3)] {
+    for (path, version) in [(&newer, 99u32), (&last, 4)] {
         bytes[16..20].copy_from_slice(&version.to_le_bytes());
         let hash = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
         bytes[24..32].copy_from_slice(&hash.to_le_bytes());
@@ -171,7 +171,7 @@ fn a_file_of_another_format_version_is_refused_untouched() {
             let error = refusal(&path, create);
             let is_right = matches!(
                 error,
-                OpenError::Newer { found: 99, supported: 4, .. } | OpenError::Older { found: 2 | 3, supported: 4, .. }
+                OpenError::Newer { found: 99, supported: 5, .. } | OpenError::Older { found: 2 | 4, supported: 5, .. }
             );
             assert!(is_right, "{error:?}");
             assert!(std::fs::read(&path).unwrap() == before);

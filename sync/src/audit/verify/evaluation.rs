@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tidewater_engine::host::Host;
 use tidewater_engine::id::{DeviceId, WriterId};
-use tidewater_engine::log::Plane;
 use tidewater_engine::space::{EffectiveTable, SecretKey};
 use tidewater_engine::store::{ControlRecord, Location, LogBatch, Options, ReceiveError, Store};
 use zeroize::Zeroizing;
@@ -17,6 +16,7 @@ use crate::audit::fault::{AuditFaultKind, AuditVerifyError};
 use crate::audit::format::Start;
 use crate::database::members_of;
 use crate::device::DeviceKey;
+use crate::forks::Forks;
 use crate::membership;
 use crate::space::SpaceGenesis;
 
@@ -52,11 +52,11 @@ pub(super) fn meaning(
     let table = EffectiveTable { control_key: Some(control_key.clone()), ..EffectiveTable::default() };
     store.set_effective(start.space, table).map_err(failed)?;
     receive(&store, logs.take_batches())?;
-    let records = store.control_history(&start.space).map_err(failed)?;
+    let (control, records) = Forks::default().settle(&store, &start.space).map_err(failed)?;
     if !begins_with_genesis(genesis, &start.genesis, &records) {
         return Err(AuditFaultKind::ControlKey.into());
     }
-    let applied = store.applied(&start.space, Plane::Control).map_err(failed)?.total();
+    let applied = control.total();
     let counted = records.iter().filter(|record| record.void.is_none()).map(|record| record.commit.clone());
     let membership = membership::evaluate(genesis, &counted.collect::<Vec<_>>());
     let no_keys = BTreeMap::new();

@@ -108,10 +108,10 @@ fn a_peer_of_other_versions_is_named_as_such() {
         (&[0, 0], 0),
         (&[1, 2], 2),
         (&[0xe7, 7, 0xe7, 7], 999),
-        (&[5, 0xff, 0xff, 0xff, 0xff, 15], u16::MAX),
+        (&[6, 0xff, 0xff, 0xff, 0xff, 15], u16::MAX),
     ];
     for (versions, theirs) in none_in_common {
-        assert_eq!(answer(&hello(versions)), Some(SessionError::Version { ours: 4, theirs }), "{versions:?}");
+        assert_eq!(answer(&hello(versions)), Some(SessionError::Version { ours: 5, theirs }), "{versions:?}");
     }
     assert_eq!(answer(&hello(&[0, 0xe7, 7])), None, "what speaks older and newer ones speaks this one");
     assert!(matches!(answer(b"GET / HTTP/1.1\r\n"), Some(SessionError::Protocol { .. })));

@@ -269,103 +269,6 @@ fn a_small_live_write_is_a_small_frame() {
 }
 
 #[test]
-fn a_fork_shows_in_the_vectors_whichever_branch_is_longer() {
-    for (more_of_original, more_of_clone) in [(3, 0), (0, 3)] {
-        let world = || {
-            let (first, second) = linked(130);
-            Pair::new(&first, &second).drive();
-            (first, second)
-        };
-        let ((first, second), (clone, _)) = (world(), world());
-        let home = first.home_space();
-        for (device, more, text) in [(&first, more_of_original, "original"), (&clone, more_of_clone, "clone")] {
-            for number in 0..=more {
-                device.write(home, &format!("{number}"), text);
-            }
-        }
-        Pair::new(&first, &second).drive();
-        let mut pair = Pair::new(&clone, &second);
-        pair.drive();
-        assert_eq!((&pair.dialer.closed, &pair.acceptor.closed), (&None, &None));
-        let forked = |events: &[SessionEvent]| events.iter().any(|event| matches!(event, SessionEvent::Forked { .. }));
-        assert!(forked(&pair.acceptor.events) || forked(&pair.dialer.events));
-        assert_eq!(second.read(home, "0").as_deref(), Some("original"));
-    }
-}
-
-/// Both sides are honest: each holds another branch of a third one's log, and they find out while one is on its way.
-#[test]
-fn a_branch_that_outgrows_the_peers_is_a_fork_and_not_the_peers_fault() {
-    let world = || {
-        let (first, second) = linked(140);
-        let third = Replica::blank(142);
-        link(&third, &first);
-        Pair::new(&first, &second).drive();
-        (first, second, third)
-    };
-    let ((first, second, third), (clone, _, _)) = (world(), world());
-    assert_eq!(first.writer(), clone.writer());
-    for (device, count, text) in [(&first, 3, "original"), (&clone, 5, "clone")] {
-        (0..count).for_each(|number| device.write(device.home_space(), &format!("{number}"), text));
-    }
-    Pair::new(&first, &third).drive();
-    let mut pair = Pair::new(&second, &third);
-    let mut late = Vec::new();
-    loop {
-        let (from_dialer, from_acceptor) = (pair.dialer.poll(), pair.acceptor.poll());
-        if from_dialer.is_empty() && from_acceptor.is_empty() {
-            break;
-        }
-        from_dialer.into_iter().for_each(|frame| pair.acceptor.handle(Input::Frame(frame)));
-        for frame in from_acceptor {
-            // Batches are late, what is said of the third's vector is not.
-            if frame[0] == 8 { late.push(frame) } else { pair.dialer.handle(Input::Frame(frame)) }
-        }
-    }
-    assert!(!late.is_empty());
-    Pair::new(&clone, &second).drive();
-    assert_eq!(second.read(first.home_space(), "4").as_deref(), Some("clone"));
-    pair.dialer.handle(Input::StoreChanged);
-    let unasked = pair.dialer.poll();
-    unasked.into_iter().for_each(|frame| pair.acceptor.handle(Input::Frame(frame)));
-    late.into_iter().for_each(|frame| pair.dialer.handle(Input::Frame(frame)));
-    pair.drive();
-    assert_eq!((&pair.dialer.closed, &pair.acceptor.closed), (&None, &None));
-    assert!(pair.dialer.events.iter().any(|event| matches!(event, SessionEvent::Forked { .. })));
-}
-
-/// Two hold the same of a forked log, and pass on what a third wrote in knowledge of the other branch.
-#[test]
-fn what_was_written_in_knowledge_of_another_branch_is_passed_on_whole() {
-    let world = || {
-        let (first, second) = linked(150);
-        let (third, fourth) = (Replica::blank(152), Replica::blank(153));
-        link(&third, &first);
-        link(&fourth, &first);
-        for other in [&second, &third, &fourth] {
-            Pair::new(&first, other).drive();
-        }
-        (first, second, third, fourth)
-    };
-    let ((first, second, third, fourth), (clone, ..)) = (world(), world());
-    assert_eq!(first.writer(), clone.writer());
-    let home = first.home_space();
-    first.write(home, "x", "by the original");
-    clone.write(home, "x", "by the clone");
-    Pair::new(&first, &second).drive();
-    Pair::new(&first, &fourth).drive();
-    Pair::new(&clone, &third).drive();
-    third.write(home, "y", "after the clone");
-    let mut passing_on = Pair::new(&second, &fourth);
-    passing_on.drive();
-    Pair::new(&third, &second).drive();
-    passing_on.drive();
-    assert_eq!((&passing_on.dialer.closed, &passing_on.acceptor.closed), (&None, &None));
-    let length = |of: &Replica| of.vector(&home, Plane::Data).unwrap().length(&third.writer());
-    assert_eq!((length(&second), length(&fourth)), (1, 1));
-}
-
-#[test]
 fn a_slow_peer_bounds_what_is_in_flight() {
     let (first, second) = linked(60);
     let home = first.home_space();
@@ -490,33 +393,6 @@ fn the_same_seeds_give_the_same_frames() {
         (pair.dialer.sent, pair.acceptor.sent)
     };
     assert_eq!(run(), run());
-}
-
-/// Two machines with one device's state, randomness included, show as a fork of one log; all others go on.
-#[test]
-fn attack_clone_of_a_device_shows_as_a_fork_and_stops_that_log_only() {
-    // Two worlds of the same seeds are equal bit for bit: the second one's first device is a clone.
-    let world = || {
-        let (first, second) = linked(120);
-        let other = first.new_space("other").unwrap();
-        Pair::new(&first, &second).drive();
-        (first, second, other)
-    };
-    let ((first, second, other), (clone, _, _)) = (world(), world());
-    assert_eq!(first.writer(), clone.writer());
-    let home = first.home_space();
-    first.write(home, "x", "by the original");
-    clone.write(home, "x", "by the clone");
-    Pair::new(&first, &second).drive();
-    let mut pair = Pair::new(&clone, &second);
-    second.write(other, "y", "still goes through");
-    pair.drive();
-    let forked = |events: &[SessionEvent]| events.iter().any(|event| matches!(event, SessionEvent::Forked { .. }));
-    assert!(forked(&pair.acceptor.events) && forked(&pair.dialer.events), "{:?}", pair.acceptor.events);
-    assert_eq!(second.read(home, "x").as_deref(), Some("by the original"));
-    assert_eq!(clone.read(other, "y").as_deref(), Some("still goes through"));
-    assert_eq!(second.status().peers[&clone.device()].spaces[&home].forked_logs, 1);
-    assert_eq!((pair.dialer.closed, pair.acceptor.closed), (None, None));
 }
 
 /// Text that doesn't compress.
