@@ -2,6 +2,7 @@
 
 mod accesses;
 mod audit;
+mod contacts;
 mod control;
 mod devices;
 mod error;
@@ -22,6 +23,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use accesses::MAX_ACCESSES;
+pub use contacts::{Contact, ContactError, ContactRequest, MAX_RELATIONS, MAX_WAITING_REQUESTS, OwnProfile};
 pub(crate) use control::{Control, SpaceState};
 pub use error::{DatabaseError, SpaceError};
 pub use info::{AuditAccess, Author, Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};

@@ -8,13 +8,14 @@ mod root;
 mod words;
 
 use std::fmt;
+use std::str::FromStr;
 
 pub use card::{CardError, IdentityCard};
 pub use certificate::Certificate;
 pub(crate) use certificate::{possession_of, verify_possession};
 pub(crate) use root::{RootKey, RootOrder, RootSignature};
 use tidewater_engine::host::Host;
-use tidewater_engine::id::DeviceId;
+use tidewater_engine::id::{DeviceId, IdError};
 pub use words::{RecoveryWords, WordsError};
 use zeroize::Zeroizing;
 
@@ -28,6 +29,15 @@ pub struct IdentityId(pub [u8; 32]);
 impl fmt::Display for IdentityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for IdentityId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        // All ids of 32 bytes are written alike.
+        text.parse::<DeviceId>().map(|DeviceId(bytes)| Self(bytes))
     }
 }
 

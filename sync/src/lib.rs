@@ -10,6 +10,7 @@ extern crate tidewater_engine;
 mod armor;
 pub mod audit;
 mod codec;
+pub mod contacts;
 pub mod database;
 pub mod device;
 pub mod forks;
@@ -29,13 +30,20 @@ pub use audit::{
     AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind, AuditFinding, AuditMeaning,
     AuditParty, AuditReport, AuditVerifyError, MAX_AUDIT_FINDINGS, verify_audit,
 };
+pub use contacts::{
+    Audience, Decision, DeviceKind, MAX_NOTE_BYTES, MAX_POLICY_RULES, MAX_SEARCH_RESULTS, Policy, PolicyRule, Profile,
+    ProfileError, ProfileField, Proposal, Relationship, RequestState, SearchField, SignedProfile, VerificationNumber,
+};
 pub use database::{
-    AuditAccess, Author, CreateOptions, Database, DatabaseError, MAX_ACCESSES, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS,
-    MAX_SPACE_OFFERS, Member, MemberDevice, OpenOptions, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
+    AuditAccess, Author, Contact, ContactError, ContactRequest, CreateOptions, Database, DatabaseError, MAX_ACCESSES,
+    MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_RELATIONS, MAX_SPACE_OFFERS, MAX_WAITING_REQUESTS, Member,
+    MemberDevice, OpenOptions, OwnProfile, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;
 pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId, RecoveryWords, WordsError};
 pub use membership::Verdict;
-pub use session::{Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal};
+pub use session::{
+    ContactNews, Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal,
+};
 pub use status::{PeerStatus, SpaceStatus, SyncStatus};
 pub use ticket::{Ticket, TicketError, TicketKind};

@@ -1,6 +1,7 @@
 //! The protocol between two databases as a state machine: `docs/spec/session.md` is the specification.
 
 mod batch;
+mod contacts;
 mod exchange;
 mod fetches;
 mod forks;
@@ -23,7 +24,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use interface::{Input, Output, Purpose, Role, SessionConfig, SessionError, SessionEvent, TicketRefusal};
+pub use interface::{
+    ContactNews, Input, Output, Purpose, Role, SessionConfig, SessionError, SessionEvent, TicketRefusal,
+};
 pub use limits::MAX_FRAME_BYTES;
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::log::Plane;
@@ -77,6 +80,7 @@ pub struct Session {
     spaces: listing::Spaces,
     exchanges: BTreeMap<SpaceId, Exchange>,
     fetches: Fetches,
+    contacts: contacts::ContactTalk,
     /// The space whose turn to send it was last.
     turn: Option<SpaceId>,
     in_flight: VecDeque<InFlight>,
@@ -157,6 +161,7 @@ impl Session {
             spaces: listing::Spaces::default(),
             exchanges: BTreeMap::new(),
             fetches: Fetches::default(),
+            contacts: contacts::ContactTalk::default(),
             turn: None,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -273,7 +278,8 @@ impl Session {
             self.enter_status();
         }
         self.wake_at(self.now_ms.saturating_add(self.config.anti_entropy_ms));
-        self.list_all()
+        self.list_all()?;
+        self.review_contact()
     }
 
     /// From here on the status tells about this peer: one that was dialled, or that has a space in common. Strangers who
@@ -297,6 +303,7 @@ impl Session {
             Message::Ack { frames, verdict } => self.take_ack(frames, verdict),
             Message::Addresses(addresses) => self.take_addresses(&addresses),
             Message::Branches(branches) => self.take_branches(branches),
+            Message::Contact(message) => self.take_contact(&message),
             Message::Hello(_)
             | Message::Proof(_)
             | Message::Welcome(_)
@@ -326,12 +333,16 @@ impl Session {
         }
         self.take_news()?;
         self.remember_all_fetched();
-        self.list_all()
+        self.list_all()?;
+        self.repeat_contact()
     }
 
     fn take_news(&mut self) -> Result<(), SessionError> {
         self.store_arrived()?;
         let news = std::mem::take(&mut *guard(&self.news));
+        if !news.is_empty() {
+            self.review_contact()?;
+        }
         for (space, plane) in news {
             if plane == Plane::Control {
                 self.review(&space)?;

@@ -72,6 +72,12 @@ pub enum SpaceError {
     /// The identity card is not genuine.
     #[error(transparent)]
     Card(#[from] CardError),
+    /// The space is for this identity's own devices.
+    #[error("space {space} is private: it is for your own devices, and a hub may relay it; share another one")]
+    Private {
+        /// The space.
+        space: SpaceId,
+    },
     /// No such offer of a space waits here.
     #[error("no offer of space {space} waits here")]
     NoOffer {

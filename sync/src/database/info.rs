@@ -15,6 +15,8 @@ pub struct SpaceInfo {
     pub label: String,
     /// Whether it is the home space.
     pub home: bool,
+    /// Whether it is for the devices of this identity alone.
+    pub private: bool,
     /// This device's rank; `None` once it was removed.
     pub rank: Option<Rank>,
     /// How many identities have a rank.

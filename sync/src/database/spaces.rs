@@ -9,7 +9,7 @@ use tidewater_engine::space::{Rank, SecretKey};
 use super::control::{Control, SpaceState};
 use super::records::{self, InviteRecord, MAX_GENESIS_BYTES, SpaceRecord};
 use super::{Author, Database, Member, MemberDevice, SpaceError, SpaceInfo, SpaceOffer};
-use crate::codec::{Codec, Decoded, Reader, put_bytes};
+use crate::codec::{Codec, Decoded, Reader, put_bytes, put_number};
 use crate::device::random_secret;
 use crate::identity::{CardError, IdentityCard, IdentityId};
 use crate::keys::{NotePurpose, SealedNote, Wrapped};
@@ -24,16 +24,20 @@ pub const MAX_SPACE_OFFERS: usize = 64;
 pub(crate) struct Invite {
     pub(crate) genesis: Vec<u8>,
     pub(crate) control_key: Wrapped,
+    /// How many entries the sender holds of it: for who decides, and not believed for anything else.
+    pub(crate) entries: u64,
 }
 
 impl Codec for Invite {
     fn encode(&self, out: &mut Vec<u8>) {
         put_bytes(out, &self.genesis);
         self.control_key.encode(out);
+        put_number(out, self.entries);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        Ok(Self { genesis: reader.bytes(MAX_GENESIS_BYTES)?.to_vec(), control_key: Wrapped::decode(reader)? })
+        let (genesis, control_key) = (reader.bytes(MAX_GENESIS_BYTES)?.to_vec(), Wrapped::decode(reader)?);
+        Ok(Self { genesis, control_key, entries: reader.number()? })
     }
 }
 
@@ -92,6 +96,15 @@ impl Database {
 
     /// The genesis and the control key of a space that is still to be made.
     pub(super) fn draft_space(&self, label: &str) -> Result<SpaceRecord, SpaceError> {
+        self.draft_space_with(label, |_, random| random)
+    }
+
+    /// The same with a nonce made of 16 random bytes and the owner.
+    pub(super) fn draft_space_with(
+        &self,
+        label: &str,
+        nonce: impl FnOnce(&IdentityId, [u8; 16]) -> [u8; 16],
+    ) -> Result<SpaceRecord, SpaceError> {
         check_label(label)?;
         let identity = self.identity_record().ok_or(SpaceError::NoIdentity)?;
         let host = &*self.inner.host;
@@ -99,15 +112,15 @@ impl Database {
         let devices = identity.certificates.iter().map(|one| (one.device, one.agreement));
         let recipients = devices.chain([recovery]).collect();
         let (key, epoch) = self.new_epoch(1, recipients, Vec::new());
-        let mut nonce = [0; 16];
-        host.fill_random(&mut nonce);
+        let mut random = [0; 16];
+        host.fill_random(&mut random);
         let owner = Founder {
             genesis: identity.genesis,
             certificates: identity.certificates.clone(),
             name: SealedNote::seal(host, &key, NotePurpose::Name, identity.name.as_bytes()),
         };
         let genesis = ControlOperation::Genesis(SpaceGenesis {
-            nonce,
+            nonce: nonce(&identity.genesis.id(), random),
             feature_level: SpaceGenesis::FEATURE_LEVEL,
             history_open: true,
             owners: vec![owner],
@@ -147,6 +160,7 @@ impl Database {
                 space,
                 label: state.table.label.clone(),
                 home: home == Some(space),
+                private: self.is_private_state(&state),
                 rank: state.membership.rank(&self.device()),
                 members: state.membership.identities.values().filter(|member| member.rank.is_some()).count(),
             });
@@ -199,6 +213,7 @@ impl Database {
         card.verify()?;
         let state = self.refresh(control, space)?;
         self.needs_above(&state, space, rank)?;
+        self.may_give(&state, space, rank)?;
         if let Some(member) = state.membership.identities.get(&card.identity()) {
             let known = card.certificates.iter().all(|one| member.devices.contains_key(&one.device));
             if known && member.rank >= Some(rank) {
@@ -260,6 +275,7 @@ impl Database {
         let state = self.refresh(&control, space)?;
         let (member, held) = member_of(&state, space, identity)?;
         self.needs_above(&state, space, held.max(rank))?;
+        self.may_give(&state, space, rank)?;
         if rank == held {
             return Ok(());
         }
@@ -322,6 +338,12 @@ impl Database {
         held.filter(|held| *held >= needed).ok_or(SpaceError::Forbidden { space: *space, needed, held })
     }
 
+    /// A private space is for this identity's own devices. A hub may keep it, since it reads nothing.
+    pub(super) fn may_give(&self, state: &SpaceState, space: &SpaceId, rank: Rank) -> Result<(), SpaceError> {
+        let private = rank > Rank::Relay && self.is_private_state(state);
+        if private { Err(SpaceError::Private { space: *space }) } else { Ok(()) }
+    }
+
     /// Grants and revocations need rank admin, and act on lower ranks.
     pub(super) fn needs_above(&self, state: &SpaceState, space: &SpaceId, rank: Rank) -> Result<(), SpaceError> {
         let held = self.needs(state, space, Rank::Admin)?;
@@ -335,7 +357,9 @@ impl Database {
         let context = control_context(&space, device);
         let key = &state.record.control_key;
         let control_key = Wrapped::seal(&*self.inner.host, &agreement, &context, key)?;
-        Some(Invite { genesis: state.record.genesis.clone(), control_key })
+        let held = self.inner.store.snapshot().and_then(|snapshot| snapshot.report(&space));
+        let entries = held.map_or(0, |report| report.entries);
+        Some(Invite { genesis: state.record.genesis.clone(), control_key, entries })
     }
 
     /// Opens an invitation. `None`: it is not for this device, or the genesis is not one this software can follow.

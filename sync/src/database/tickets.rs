@@ -118,7 +118,9 @@ impl Database {
         addresses: Vec<String>,
         valid_ms: i64,
     ) -> Result<Ticket, SpaceError> {
-        self.needs_above(&*self.space_state(space)?, space, rank)?;
+        let state = self.space_state(space)?;
+        self.needs_above(&state, space, rank)?;
+        self.may_give(&state, space, rank)?;
         self.new_ticket(addresses, valid_ms, Some((*space, rank)))
     }
 

@@ -101,6 +101,13 @@ pub enum SessionEvent {
         /// The space.
         space: SpaceId,
     },
+    /// Something between this identity and the other side's, about being contacts.
+    Contact {
+        /// The other side's identity.
+        identity: IdentityId,
+        /// What.
+        news: ContactNews,
+    },
     /// Both sides hold the same in this space, as far as each told the other.
     InSync {
         /// The space.
@@ -122,6 +129,24 @@ pub enum SessionEvent {
         /// The space.
         space: SpaceId,
     },
+}
+
+/// What happened between two identities, about being contacts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactNews {
+    /// This identity's request is on its way: see [`Database::request_contact`].
+    Requested,
+    /// The other side asks; it waits for a decision: see [`Database::contact_requests`].
+    Asked,
+    /// Both are contacts.
+    Accepted,
+    /// The other side said no.
+    Rejected,
+    /// The other side took its request back.
+    Withdrawn,
+    /// The other side's profile came, or changed.
+    Refreshed,
 }
 
 /// Why a session ended. The doc of each says what to do.

@@ -10,6 +10,7 @@ use super::exchange::{PLANES, effective_vector};
 use super::limits::{MAX_INVITES, MAX_UNMATCHED, MAX_UNMATCHED_OF_STRANGER, SPACES_PER_FRAME};
 use super::message::{Listing, Message, Vectors};
 use super::{Phase, Role, Session, SessionError, SessionEvent};
+use crate::contacts::Decision;
 use crate::database::{Invite, SpaceState};
 
 /// What is known about spaces in this session, beside the exchanges.
@@ -242,18 +243,22 @@ impl Session {
             return Ok(());
         }
         let Some(from) = self.peer else { return Ok(()) };
-        if self.database.identity() == Some(from) {
-            if self.database.accept_invite(invite)?.is_some() {
-                self.expect_control(space);
-                self.review(&space)?;
+        match self.database.decide_on_space(&from, &self.config.remote, invite.entries)? {
+            Decision::Accept => {
+                if self.database.accept_invite(invite)?.is_some() {
+                    self.expect_control(space);
+                    self.review(&space)?;
+                }
             }
-        } else {
-            if self.database.keep_invite(from, invite)? {
-                self.event(SessionEvent::Offered { space });
+            Decision::Ask => {
+                if self.database.keep_invite(from, invite)? {
+                    self.event(SessionEvent::Offered { space });
+                }
+                if self.database.has_offer(&space)? {
+                    self.spaces.offered.insert(space);
+                }
             }
-            if self.database.has_offer(&space)? {
-                self.spaces.offered.insert(space);
-            }
+            Decision::Refuse => {}
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::TicketRefusal;
 use super::limits::{LOGS_PER_FRAME, MAX_FRAME_BYTES, MAX_REASON_BYTES, RUNGS, SPACES_PER_FRAME};
 use super::numbers::LogName;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option};
+use crate::contacts::ContactMessage;
 use crate::database::{Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
 use crate::identity::{Certificate, IdentityGenesis};
 use crate::ticket::Ticket;
@@ -42,6 +43,7 @@ pub(super) enum Message {
         verdict: BatchVerdict,
     },
     Addresses(Vec<String>),
+    Contact(ContactMessage),
     Bye {
         why: String,
     },
@@ -207,6 +209,7 @@ impl Codec for Message {
                 put_number(out, addresses.len() as u64);
                 addresses.iter().for_each(|address| put_bytes(out, address.as_bytes()));
             }
+            Self::Contact(message) => message.encode(out),
             Self::Bye { why } => {
                 out.push(11);
                 put_bytes(out, why.as_bytes());
@@ -240,6 +243,7 @@ impl Codec for Message {
             }
             11 => Self::Bye { why: reader.text(MAX_REASON_BYTES)? },
             20 => Self::Branches(Branches::decode(reader)?),
+            kind if ContactMessage::KINDS.contains(&kind) => Self::Contact(ContactMessage::decode(kind, reader)?),
             _ => return Err(Malformed("a message of an unknown kind")),
         })
     }

@@ -42,7 +42,7 @@ fn invite(record: &SpaceRecord, to: &Replica) -> Invite {
     let context = control_context(&SpaceGenesis::space_of(&record.genesis), &to.device());
     let control_key =
         Wrapped::seal(&*to.host, &to.agreement().public(), &context, &record.control_key).expect("a usable key");
-    Invite { genesis: record.genesis.clone(), control_key }
+    Invite { genesis: record.genesis.clone(), control_key, entries: 0 }
 }
 
 #[test]
