@@ -4,6 +4,7 @@ mod arguments;
 mod audit;
 mod collections;
 mod conflicts;
+mod contacts;
 mod context;
 mod control;
 mod documents;
@@ -12,6 +13,8 @@ mod identity;
 mod input;
 mod network;
 mod output;
+mod policy;
+mod profile;
 mod progress;
 mod queries;
 mod recovery;
@@ -29,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, AuditCommand, Command};
+use arguments::{Arguments, AuditCommand, Command, ContactCommand};
 use context::{Context, Interrupt};
 use failure::{Code, Done, Failure};
 use input::Input;
@@ -179,6 +182,9 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Link(invite) => network::link(context, invite),
         Command::Identity(command) => identity::identity(context, command),
         Command::Device(command) => identity::device(context, command),
+        Command::Contact(command) => contacts::contact(context, command),
+        Command::Profile(command) => profile::profile(context, command),
+        Command::Policy(command) => policy::policy(context, command),
         Command::Members(named) => sharing::members(context, named),
         Command::Rank(change) => sharing::change_rank(context, change),
         Command::Revoke(revoke) => sharing::revoke(context, revoke),
@@ -208,6 +214,7 @@ impl Command {
                 | Self::Share(_)
                 | Self::Link(_)
                 | Self::Join(_)
+                | Self::Contact(ContactCommand::Request(_))
                 | Self::Recover(_)
                 | Self::Serve(_)
         )

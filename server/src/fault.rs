@@ -1,7 +1,7 @@
 //! What kind of thing went wrong, the same for every door: the command line makes exit codes of it, GraphQL makes codes.
 
 use tidewater_engine::store::{ReadError, WriteError};
-use tidewater_sync::SpaceError;
+use tidewater_sync::{ContactError, SpaceError};
 
 /// A kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,25 @@ impl From<&SpaceError> for Fault {
             | SpaceError::NoMember { .. }
             | SpaceError::NoDevice { .. }
             | SpaceError::NoWords => Self::NotFound,
-            SpaceError::Forbidden { .. } | SpaceError::NotBelow { .. } | SpaceError::NoRootKey => Self::Forbidden,
+            SpaceError::Forbidden { .. }
+            | SpaceError::NotBelow { .. }
+            | SpaceError::NoRootKey
+            | SpaceError::Private { .. } => Self::Forbidden,
             SpaceError::Record { .. } => Self::Damaged,
+            _ => Self::Input,
+        }
+    }
+}
+
+impl From<&ContactError> for Fault {
+    fn from(error: &ContactError) -> Self {
+        match error {
+            ContactError::Space(error) => error.into(),
+            ContactError::NoRequest { .. } | ContactError::NoContact { .. } | ContactError::NotBlocked { .. } => {
+                Self::NotFound
+            }
+            ContactError::IsContact { .. } => Self::Exists,
+            ContactError::IsBlocked { .. } | ContactError::WrongNumber { .. } => Self::Forbidden,
             _ => Self::Input,
         }
     }

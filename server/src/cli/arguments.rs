@@ -2,6 +2,7 @@
 
 mod audit;
 mod conflicts;
+mod contacts;
 mod identity;
 
 use std::net::SocketAddr;
@@ -13,6 +14,9 @@ use tidewater_engine::space::Rank;
 
 use conflicts::{CONFLICTS_EXAMPLES, RESOLVE_EXAMPLES, UNDO_EXAMPLES};
 pub(crate) use conflicts::{Conflicts, Policy, Resolve, Undo};
+pub(crate) use contacts::{
+    AddRule, ContactCommand, PolicyCommand, ProfileCommand, RequestContact, SearchProfiles, SetProfile,
+};
 use identity::RECOVER_EXAMPLES;
 pub(crate) use identity::{DeviceCommand, IdentityCommand, Recover};
 
@@ -138,6 +142,15 @@ pub(crate) enum Command {
     /// List and remove the devices of this identity
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Ask people to become contacts, answer them, verify them, find them
+    #[command(subcommand)]
+    Contact(ContactCommand),
+    /// Show and change what this identity says of itself
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Show and change what this device accepts without asking
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// List the members of a space
     #[command(after_help = "Examples:\n  tide members --db notes.db\n  tide members --db notes.db --space 3f…")]
     Members(InSpace),

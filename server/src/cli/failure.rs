@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tidewater_engine::port::{ExportError, ImportError, ImportFault};
 use tidewater_engine::store::{OpenError, ReadError, TransactionError, WriteError};
-use tidewater_sync::{DatabaseError, SpaceError};
+use tidewater_sync::{ContactError, DatabaseError, SpaceError};
 
 use crate::fault::Fault;
 
@@ -86,6 +86,12 @@ impl From<DatabaseError> for Failure {
 
 impl From<SpaceError> for Failure {
     fn from(error: SpaceError) -> Self {
+        Self::new(Fault::from(&error).into(), error)
+    }
+}
+
+impl From<ContactError> for Failure {
+    fn from(error: ContactError) -> Self {
         Self::new(Fault::from(&error).into(), error)
     }
 }
