@@ -340,7 +340,8 @@ impl Session {
     fn take_news(&mut self) -> Result<(), SessionError> {
         self.store_arrived()?;
         let news = std::mem::take(&mut *guard(&self.news));
-        if !news.is_empty() {
+        // What is decided about others stands in a private space.
+        if news.iter().any(|(space, _)| self.database.is_private(space).unwrap_or_default()) {
             self.review_contact()?;
         }
         for (space, plane) in news {

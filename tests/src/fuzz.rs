@@ -26,6 +26,7 @@ mod http;
 mod import;
 mod message;
 mod people;
+mod profile;
 mod proof;
 mod reading;
 mod record;
@@ -82,6 +83,7 @@ pub const TARGETS: &[Target] = &[
     http::TARGET,
     import::TARGET,
     message::TARGET,
+    profile::TARGET,
     proof::TARGET,
     record::TARGET,
     row::TARGET,

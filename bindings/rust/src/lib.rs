@@ -29,9 +29,11 @@ pub use tidewater_net::node::{
 };
 pub use tidewater_net::transport::{Addr, AddrError};
 pub use tidewater_sync::{
-    AuditAccess, AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind, AuditFinding,
-    AuditMeaning, AuditParty, AuditReport, AuditVerifyError, Author, CreateOptions, Database, DatabaseError,
-    IdentityCard, IdentityId, Member, MemberDevice, OpenOptions, PeerRecord, PeerStatus, RecoveryWords, SessionEvent,
-    SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict, WordsError,
-    verify_audit,
+    Audience, AuditAccess, AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind,
+    AuditFinding, AuditMeaning, AuditParty, AuditReport, AuditVerifyError, Author, Contact, ContactError, ContactNews,
+    ContactRequest, CreateOptions, Database, DatabaseError, Decision, DeviceKind, IdentityCard, IdentityId, Member,
+    MemberDevice, OpenOptions, OwnProfile, PeerRecord, PeerStatus, Policy, PolicyRule, Profile, ProfileError,
+    ProfileField, Proposal, RecoveryWords, Relationship, RequestState, SearchField, SessionEvent, SignedProfile,
+    SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict,
+    VerificationNumber, WordsError, verify_audit,
 };

@@ -50,6 +50,23 @@ const RESERVED_ROOTS: &[&str] = &[
     "removeDevice",
     "audit",
     "accesses",
+    "identityContacts",
+    "contactRequests",
+    "searchProfiles",
+    "verificationNumber",
+    "requestContact",
+    "acceptContact",
+    "rejectContact",
+    "withdrawContactRequest",
+    "removeContact",
+    "blockIdentity",
+    "unblockIdentity",
+    "verifyContact",
+    "ownProfile",
+    "setProfile",
+    "policyRules",
+    "addPolicyRule",
+    "removePolicyRule",
 ];
 
 /// Type names that no collection can take.
@@ -99,6 +116,13 @@ const RESERVED_TYPES: &[&str] = &[
     "VoidCommit",
     "AuditEntry",
     "Access",
+    "IdentityContact",
+    "ContactRequest",
+    "VerificationNumber",
+    "IdentityProfile",
+    "ProfileDevice",
+    "OwnProfile",
+    "PolicyRule",
 ];
 
 /// The stems of the input types that are made for shapes, and what follows them.

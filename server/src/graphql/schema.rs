@@ -3,6 +3,7 @@
 mod audit;
 mod collection;
 mod conflicts;
+mod contacts;
 mod document;
 mod filters;
 mod generic;
@@ -41,6 +42,7 @@ pub(crate) fn build(catalog: &Catalog) -> Result<Schema, SchemaError> {
     operator::register(&mut parts);
     identity::register(&mut parts);
     sharing::register(&mut parts);
+    contacts::register(&mut parts);
     audit::register(&mut parts);
     watching::generic(&mut parts);
     for one in catalog.collections.values() {

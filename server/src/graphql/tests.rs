@@ -269,3 +269,49 @@ async fn the_operator_sees_spaces_collections_and_state() {
     let created = run(&graph, "mutation { createSpace(label: \"Family\") }").await;
     assert!(created["data"]["createSpace"].is_string(), "{created}");
 }
+
+#[tokio::test]
+async fn the_profile_the_policy_and_contacts_are_seen_and_changed() {
+    let graph = with_notes();
+    let set = run(
+        &graph,
+        r#"mutation { setProfile(email: "ada@example.org", tags: ["math"], public: ["tags"], deviceKind: "server") {
+            public revision profile { name email tags devices { kind } } } }"#,
+    )
+    .await;
+    let profile = json!({"name": "Ada", "email": "ada@example.org", "tags": ["math"], "devices": [{"kind": "server"}]});
+    assert_eq!(set["data"]["setProfile"], json!({"public": ["tags"], "revision": 1, "profile": profile}), "{set}");
+    let wrong = run(&graph, r#"mutation { setProfile(public: ["age"]) { revision } }"#).await;
+    assert_eq!(code(&wrong), "BAD_USER_INPUT", "{wrong}");
+    let rule = r#"addPolicyRule(proposal: "space", from: "verified", decision: "accept", maxEntries: 9)"#;
+    let added = run(&graph, &format!("mutation {{ {rule} {{ proposal from device maxEntries decision }} }}")).await;
+    let rule = json!({"proposal": "space", "from": "verified", "device": null, "maxEntries": 9, "decision": "accept"});
+    assert_eq!(added["data"]["addPolicyRule"], json!([rule]), "{added}");
+    let missing = run(&graph, "mutation { removePolicyRule(number: 2) { from } }").await;
+    assert_eq!(code(&missing), "NOT_FOUND", "{missing}");
+    let removed = run(&graph, "mutation { removePolicyRule(number: 1) { from } }").await;
+    assert_eq!(removed["data"]["removePolicyRule"], json!([]), "{removed}");
+
+    let ben = "bb".repeat(32);
+    let asked = run(&graph, &format!(r#"mutation {{ requestContact(identity: "{ben}", note: "hello") }}"#)).await;
+    assert_eq!(asked["data"]["requestContact"], true, "{asked}");
+    let listed = "{ contactRequests { identity sent state note } identityContacts { name } searchProfiles(text: \"a\") { name } }";
+    let listed = run(&graph, listed).await;
+    let request = json!({"identity": ben, "sent": true, "state": "waiting", "note": "hello"});
+    assert_eq!(listed["data"]["contactRequests"], json!([request]), "{listed}");
+    let number = run(&graph, &format!(r#"{{ verificationNumber(identity: "{ben}") {{ number code }} }}"#)).await;
+    assert_eq!(number["data"]["verificationNumber"]["number"].as_str().map(str::len), Some(71), "{number}");
+    for (mutation, refused) in [
+        ("acceptContact", "NOT_FOUND"),
+        ("removeContact", "NOT_FOUND"),
+        ("unblockIdentity", "NOT_FOUND"),
+        ("withdrawContactRequest", "none"),
+        ("blockIdentity", "none"),
+        ("rejectContact", "FORBIDDEN"),
+    ] {
+        let answer = run(&graph, &format!(r#"mutation {{ {mutation}(identity: "{ben}") }}"#)).await;
+        assert_eq!(code(&answer), refused, "{mutation}: {answer}");
+    }
+    let verified = run(&graph, &format!(r#"mutation {{ verifyContact(identity: "{ben}", number: "1") }}"#)).await;
+    assert_eq!(code(&verified), "NOT_FOUND", "{verified}");
+}

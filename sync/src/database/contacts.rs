@@ -21,7 +21,6 @@ use std::collections::BTreeSet;
 
 use self::relations::Relation;
 use super::Database;
-use super::control::Control;
 use crate::contacts::{
     Act, Audience, MAX_NOTE_BYTES, MAX_SEARCH_RESULTS, Profile, RequestState, SearchField, Status, VerificationNumber,
     fit, wants,
@@ -148,7 +147,8 @@ impl Database {
         }
         let control = self.control();
         let now_ms = self.inner.host.now_ms();
-        let mut relation = self.relation(identity)?;
+        let spaces = self.private_spaces_under(&control)?;
+        let mut relation = self.relation_in(&spaces, identity)?;
         let waiting = self.waiting(identity)?;
         let before = relation.status(now_ms);
         let status =
@@ -163,20 +163,15 @@ impl Database {
             (relation.note, relation.asked_by_us) = (waiting.note, false);
         }
         finish(&mut relation, accepts);
-        self.put_decision(&control, &relation)?;
+        // None where none was written before leaves no trace.
+        if relation.decided() != Status::None || !spaces.is_empty() {
+            self.put_relation(&control, &relation)?;
+        }
         self.leave_inbox(identity)?;
         if act == Act::Remove || act == Act::Block {
             seen::forget(self, identity)?;
         }
         Ok(())
-    }
-
-    /// Writes a decision, unless it is none and none was written before.
-    fn put_decision(&self, control: &Control, relation: &Relation) -> Result<(), ContactError> {
-        if relation.decided() == Status::None && self.private_spaces()?.is_empty() {
-            return Ok(());
-        }
-        self.put_relation(control, relation)
     }
 
     /// The contacts, by name, then by id.
@@ -307,7 +302,7 @@ impl Database {
     pub fn verify_contact(&self, identity: &IdentityId, said: &str) -> Result<(), ContactError> {
         let number = self.verification_number(identity)?;
         let control = self.control();
-        let mut relation = self.relation(identity)?;
+        let mut relation = self.relation_in(&self.private_spaces_under(&control)?, identity)?;
         if !matches!(relation.decided(), Status::Contact { .. }) {
             return Err(ContactError::NoContact { identity: *identity });
         }

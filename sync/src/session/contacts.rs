@@ -25,7 +25,7 @@ impl Session {
     /// Says what follows from what was decided about the other side, unless that is what was said last.
     pub(super) fn review_contact(&mut self) -> Result<(), SessionError> {
         let Some(other) = self.other_identity() else { return Ok(()) };
-        let words = self.database.contact_words(&other)?;
+        let (is_contact, words) = self.database.contact_words(&other)?;
         // What is not to be said any more is said anew when it is next decided.
         self.contacts.said.retain(|kind, _| words.iter().any(|word| word.kind() == *kind));
         for word in &words {
@@ -33,7 +33,7 @@ impl Session {
                 self.say(other, word);
             }
         }
-        if self.database.is_contact(&other)? {
+        if is_contact {
             self.database.see_contact(&other)?;
             if !std::mem::replace(&mut self.contacts.seen, true) {
                 self.enter_status();

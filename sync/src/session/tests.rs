@@ -1,6 +1,7 @@
 //! Stories of two or three databases.
 
 mod channel;
+mod contacts;
 mod exchange;
 mod forks;
 mod hostile;

@@ -6,7 +6,7 @@ use tidewater_engine::id::DeviceId;
 use tidewater_sync::{Database, Input, Output, Purpose, Role, Session, SessionConfig, SessionError};
 
 use super::people::{open, people};
-use super::{Memory, Target};
+use super::{Memory, Target, armored, profile};
 
 pub(super) const TARGET: Target = Target {
     name: "message",
@@ -51,5 +51,15 @@ fn seeds() -> Vec<Vec<u8>> {
     for kind in 0..12 {
         seeds.extend(frames.iter().filter(|frame| frame[0] == kind).take(2).cloned());
     }
+    seeds.extend(about_contacts());
     seeds
+}
+
+/// What two identities say to each other about being contacts.
+fn about_contacts() -> Vec<Vec<u8>> {
+    let honest = profile::honest();
+    let card = armored::bytes("tidecard1", &people().cards[0].to_string());
+    let request = [b"\x0f\x05hello".as_slice(), &honest[1].to_vec()].concat();
+    let contact = [&[16], honest[2].to_vec().as_slice(), &card].concat();
+    vec![request, contact, vec![17], vec![18], vec![19, 0], [&[19, 1][..], &[7; 32]].concat()]
 }

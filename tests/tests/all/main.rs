@@ -5,6 +5,7 @@ mod audit;
 mod bounds;
 mod cli;
 mod conflicts;
+mod contacts;
 mod convergence;
 mod copies;
 mod corpus;

@@ -27,7 +27,9 @@ pub(crate) enum ContactCommand {
     #[command(after_help = REQUEST_EXAMPLES)]
     Request(RequestContact),
     /// List requests, sent and received, with what they have come to
-    #[command(after_help = "Examples:\n  tide contact requests --db notes.db\n  tide contact requests --db notes.db --json")]
+    #[command(
+        after_help = "Examples:\n  tide contact requests --db notes.db\n  tide contact requests --db notes.db --json"
+    )]
     Requests,
     /// Accept a request
     #[command(after_help = "Examples:\n  tide contact accept --db notes.db 9c…")]

@@ -1,6 +1,6 @@
 //! What this identity says to another one in a session, and what it makes of what it hears.
 
-use tidewater_engine::id::DeviceId;
+use tidewater_engine::id::{DeviceId, SpaceId};
 
 use super::relations::Relation;
 use super::{ContactError, seen};
@@ -39,26 +39,29 @@ impl<E: Into<ContactError>> From<E> for HearError {
 }
 
 impl Database {
-    /// What this identity has to say to another one, by what was decided.
-    pub(crate) fn contact_words(&self, to: &IdentityId) -> Result<Vec<ContactMessage>, ContactError> {
-        let relation = self.relation(to)?;
-        let said = says(relation.status(self.host().now_ms()));
-        said.iter().map(|said| self.contact_word(&relation, *said)).collect()
+    /// Whether another identity is a contact, and what there is to say to it by what was decided.
+    pub(crate) fn contact_words(&self, to: &IdentityId) -> Result<(bool, Vec<ContactMessage>), ContactError> {
+        let spaces = self.private_spaces()?;
+        let relation = self.relation_in(&spaces, to)?;
+        let status = relation.status(self.host().now_ms());
+        let words = says(status).iter().map(|said| self.contact_word(&spaces, &relation, *said));
+        let words = words.collect::<Result<_, _>>()?;
+        Ok((matches!(status, Status::Contact { .. }), words))
     }
 
-    /// Whether another identity is a contact.
-    pub(crate) fn is_contact(&self, identity: &IdentityId) -> Result<bool, ContactError> {
-        Ok(matches!(self.relation(identity)?.status(self.host().now_ms()), Status::Contact { .. }))
-    }
-
-    fn contact_word(&self, relation: &Relation, said: Said) -> Result<ContactMessage, ContactError> {
+    fn contact_word(
+        &self,
+        spaces: &[SpaceId],
+        relation: &Relation,
+        said: Said,
+    ) -> Result<ContactMessage, ContactError> {
         Ok(match said {
             Said::Request => ContactMessage::Request {
                 note: relation.note.clone(),
-                profile: Box::new(self.signed_profile(Audience::Everyone)?),
+                profile: Box::new(self.signed_profile_in(spaces, Audience::Everyone)?),
             },
             Said::Contact => ContactMessage::Contact {
-                profile: Box::new(self.signed_profile(Audience::Contacts)?),
+                profile: Box::new(self.signed_profile_in(spaces, Audience::Contacts)?),
                 card: Box::new(self.card()?),
             },
             Said::Reject => ContactMessage::Reject,
@@ -79,7 +82,8 @@ impl Database {
     ) -> Result<Answer, HearError> {
         let now_ms = self.host().now_ms();
         let control = self.control();
-        let mut relation = self.relation(from)?;
+        let spaces = self.private_spaces_under(&control)?;
+        let mut relation = self.relation_in(&spaces, from)?;
         let before = relation.status(now_ms);
         let heard = match message {
             ContactMessage::Request { .. } => Heard::Request,
@@ -87,7 +91,7 @@ impl Database {
             ContactMessage::Reject => Heard::Reject,
             ContactMessage::Withdraw => Heard::Withdraw,
             ContactMessage::Known(known) => {
-                let own = self.signed_profile(Audience::Contacts)?.hash();
+                let own = self.signed_profile_in(&spaces, Audience::Contacts)?.hash();
                 Heard::Known { current: *known == Some(own) }
             }
         };
@@ -117,7 +121,7 @@ impl Database {
         if outcome.status != before || kept {
             self.put_relation(&control, &relation)?;
         }
-        let says = outcome.answer.map(|said| self.contact_word(&relation, said)).transpose()?;
+        let says = outcome.answer.map(|said| self.contact_word(&spaces, &relation, said)).transpose()?;
         Ok(Answer { says: says.into_iter().collect(), news })
     }
 
@@ -150,7 +154,8 @@ impl Database {
                 relation.asked_by_us = false;
                 self.put_relation(control, &relation)?;
                 self.leave_inbox(&from)?;
-                let answer = self.contact_word(&relation, Said::Contact)?;
+                let spaces = self.private_spaces_under(control)?;
+                let answer = self.contact_word(&spaces, &relation, Said::Contact)?;
                 Ok(Answer { says: vec![answer], news: Some(ContactNews::Accepted) })
             }
         }

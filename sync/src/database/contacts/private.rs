@@ -1,5 +1,7 @@
 //! Private spaces: where an identity keeps what is for its own devices alone.
 
+use std::sync::Arc;
+
 use tidewater_engine::id::SpaceId;
 
 use crate::database::control::{Control, SpaceState};
@@ -42,19 +44,24 @@ impl Database {
 
     /// The private spaces of this identity. Two devices may each have made one before they met. Writes go to the first.
     pub(super) fn private_spaces(&self) -> Result<Vec<SpaceId>, SpaceError> {
-        let all = self.all_spaces()?.into_iter();
-        let private = all.filter(|(_, state)| self.is_private_state(state)).map(|(space, _)| space);
+        Ok(self.private_of(self.all_spaces()?))
+    }
+
+    /// [`Database::private_spaces`] for who holds the lock already.
+    pub(super) fn private_spaces_under(&self, control: &Control) -> Result<Vec<SpaceId>, SpaceError> {
+        Ok(self.private_of(self.all_spaces_under(control)?))
+    }
+
+    fn private_of(&self, spaces: Vec<(SpaceId, Arc<SpaceState>)>) -> Vec<SpaceId> {
+        let private = spaces.into_iter().filter(|(_, state)| self.is_private_state(state)).map(|(space, _)| space);
         let mut private: Vec<SpaceId> = private.collect();
         private.sort();
-        Ok(private)
+        private
     }
 
     /// The private spaces. When there is none yet, it is made.
     pub(super) fn private_spaces_or_new(&self, control: &Control) -> Result<Vec<SpaceId>, SpaceError> {
-        let spaces = self.all_spaces_under(control)?.into_iter();
-        let private = spaces.filter(|(_, state)| self.is_private_state(state)).map(|(space, _)| space);
-        let mut private: Vec<SpaceId> = private.collect();
-        private.sort();
+        let mut private = self.private_spaces_under(control)?;
         if private.is_empty() {
             let record = self.draft_space_with(LABEL, |owner, random| private_nonce(owner, half(random)))?;
             private.push(self.add_space(control, &record, &[])?);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tidewater_engine::id::SpaceId;
 use tidewater_engine::store::Durability;
 use tidewater_engine::value::{Fields, Value};
 
@@ -12,6 +13,9 @@ use crate::database::{Database, SpaceError};
 
 const COLLECTION: &str = "tide_profile";
 const DOCUMENT: &str = "own";
+
+/// The form for everyone, that for contacts, and the public fields.
+type StoredProfile = (SignedProfile, SignedProfile, BTreeSet<ProfileField>);
 
 /// What this identity says of itself, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +34,9 @@ impl Database {
     /// # Errors
     /// [`SpaceError::NoIdentity`], [`SpaceError::Read`].
     pub fn profile(&self) -> Result<OwnProfile, ContactError> {
-        let contacts = self.signed_profile(Audience::Contacts)?;
-        let public = self.stored_profile()?.map(|(_, _, public)| public).unwrap_or_default();
+        let spaces = self.private_spaces()?;
+        let contacts = self.signed_profile_in(&spaces, Audience::Contacts)?;
+        let public = self.stored_profile(&spaces)?.map(|(_, _, public)| public).unwrap_or_default();
         Ok(OwnProfile { profile: contacts.profile, public, revision: contacts.revision })
     }
 
@@ -42,7 +47,9 @@ impl Database {
     pub fn set_profile(&self, profile: &Profile, public: &BTreeSet<ProfileField>) -> Result<(), ContactError> {
         profile.check()?;
         let control = self.control();
-        let revision = self.signed_profile(Audience::Contacts)?.revision.saturating_add(1);
+        let space = self.private_spaces_or_new(&control)?[0];
+        let spaces = self.private_spaces_under(&control)?;
+        let revision = self.signed_profile_in(&spaces, Audience::Contacts)?.revision.saturating_add(1);
         let everyone = self.sign_profile(Audience::Everyone, revision, profile.with_only(public))?;
         let contacts = self.sign_profile(Audience::Contacts, revision, profile.clone())?;
         let names = public.iter().map(|field| Value::String(field.name().to_owned())).collect();
@@ -51,7 +58,6 @@ impl Database {
             ("contacts".to_owned(), Value::Bytes(contacts.to_bytes())),
             ("public".to_owned(), Value::List(names)),
         ]);
-        let space = self.private_spaces_or_new(&control)?[0];
         self.transaction(Durability::Local, |transaction| {
             transaction.in_space(space)?;
             transaction.upsert(COLLECTION, DOCUMENT, fields).map(|_| ())
@@ -64,8 +70,17 @@ impl Database {
     /// # Errors
     /// [`SpaceError::NoIdentity`], also for a device that its identity did not certify; [`SpaceError::Read`].
     pub fn signed_profile(&self, audience: Audience) -> Result<SignedProfile, ContactError> {
+        self.signed_profile_in(&self.private_spaces()?, audience)
+    }
+
+    /// The same by these private spaces.
+    pub(super) fn signed_profile_in(
+        &self,
+        spaces: &[SpaceId],
+        audience: Audience,
+    ) -> Result<SignedProfile, ContactError> {
         let name = || self.identity_record().map(|record| record.name.clone()).unwrap_or_default();
-        let Some((everyone, contacts, _)) = self.stored_profile()? else {
+        let Some((everyone, contacts, _)) = self.stored_profile(spaces)? else {
             return self.sign_profile(audience, 0, Profile { name: name(), ..Profile::default() });
         };
         let stored = if audience == Audience::Everyone { everyone } else { contacts };
@@ -83,12 +98,12 @@ impl Database {
         Ok(SignedProfile::sign(self.device_key(), record.genesis, certificate, (audience, revision), profile))
     }
 
-    /// The newest profile that a device of this identity has stored: the form for everyone, that for contacts, and the public fields.
-    fn stored_profile(&self) -> Result<Option<(SignedProfile, SignedProfile, BTreeSet<ProfileField>)>, ContactError> {
+    /// The newest profile that a device of this identity has stored.
+    fn stored_profile(&self, spaces: &[SpaceId]) -> Result<Option<StoredProfile>, ContactError> {
         let snapshot = self.snapshot()?;
-        let mut newest: Option<(SignedProfile, SignedProfile, BTreeSet<ProfileField>)> = None;
-        for space in self.private_spaces()? {
-            let Some(document) = snapshot.get(Some(&space), COLLECTION, DOCUMENT)? else { continue };
+        let mut newest: Option<StoredProfile> = None;
+        for space in spaces {
+            let Some(document) = snapshot.get(Some(space), COLLECTION, DOCUMENT)? else { continue };
             let form = |name: &str| match document.fields.get(name) {
                 Some(Value::Bytes(bytes)) => SignedProfile::from_bytes(bytes).ok(),
                 _ => None,

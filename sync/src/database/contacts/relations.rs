@@ -173,10 +173,11 @@ fn status_named(name: &str) -> Option<Status> {
 
 impl Database {
     /// What this identity decided about another one.
-    pub(crate) fn relation(&self, identity: &IdentityId) -> Result<Relation, ContactError> {
+    pub(super) fn relation(&self, identity: &IdentityId) -> Result<Relation, ContactError> {
         self.relation_in(&self.private_spaces()?, identity)
     }
 
+    /// The same by these private spaces.
     pub(super) fn relation_in(&self, spaces: &[SpaceId], identity: &IdentityId) -> Result<Relation, ContactError> {
         let snapshot = self.snapshot()?;
         for space in spaces {
@@ -190,13 +191,33 @@ impl Database {
 
     /// Every relation, by identity.
     pub(super) fn relations(&self) -> Result<Vec<Relation>, ContactError> {
-        let spaces = self.private_spaces()?;
-        let query = Query { spaces: Some(spaces.clone()), ..Query::all(COLLECTION) };
+        self.relations_in(&self.private_spaces()?)
+    }
+
+    fn relations_in(&self, spaces: &[SpaceId]) -> Result<Vec<Relation>, ContactError> {
+        let query = Query { spaces: Some(spaces.to_vec()), ..Query::all(COLLECTION) };
         let mut documents = if spaces.is_empty() { Vec::new() } else { self.snapshot()?.find(&query)?.documents };
         // Of several to one identity, that in the space with the least id counts.
         documents.sort_by(|a, b| (a.id.as_str(), a.space).cmp(&(b.id.as_str(), b.space)));
         documents.dedup_by(|later, first| later.id == first.id);
         Ok(documents.iter().filter_map(Relation::of).collect())
+    }
+
+    /// Deletes what has expired. True: there was some.
+    fn forget_expired(&self, spaces: &[SpaceId]) -> Result<bool, ContactError> {
+        let now_ms = self.host().now_ms();
+        let relations = self.relations_in(spaces)?.into_iter();
+        let expired: Vec<String> = relations
+            .filter(|relation| relation.status(now_ms) == Status::None)
+            .map(|relation| relation.identity.to_string())
+            .collect();
+        for space in spaces {
+            self.transaction(Durability::Local, |transaction| {
+                transaction.in_space(*space)?;
+                expired.iter().try_for_each(|id| transaction.delete(COLLECTION, id).map(drop))
+            })?;
+        }
+        Ok(!expired.is_empty())
     }
 
     fn count_relations(&self, space: &SpaceId) -> Result<usize, ContactError> {
@@ -221,7 +242,7 @@ impl Database {
                 }
                 continue;
             }
-            if held.is_none() && self.count_relations(space)? >= MAX_RELATIONS {
+            if held.is_none() && self.count_relations(space)? >= MAX_RELATIONS && !self.forget_expired(&spaces)? {
                 let why =
                     format!("there are at most {MAX_RELATIONS} contacts, requests and blocked identities; remove some");
                 return Err(ContactError::Invalid { why });

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use tidewater_engine::host::Host;
 use tidewater_engine::space::Rank;
+use tidewater_engine::store::Location;
 
 use super::*;
 use crate::contacts::{Decision, DeviceKind, Policy, PolicyRule, ProfileField, Proposal, Relationship};
-use crate::database::SpaceError;
+use crate::database::{CreateOptions, OpenOptions, SpaceError};
 use crate::session::pair::{Pair, Replica, assert_equal, linked};
 use crate::session::{ContactNews, SessionEvent};
+use crate::simulation::SimulatedHost;
 
 fn id(of: &Replica) -> IdentityId {
     of.identity().unwrap()
@@ -82,6 +84,33 @@ fn two_people_become_contacts_and_see_what_is_for_contacts_only() {
     }
     drop(pair);
     assert!(!ada.contact(&id(&ben)).unwrap().connected);
+}
+
+#[test]
+fn what_was_said_and_decided_is_there_after_the_database_was_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = SimulatedHost::new(140);
+    let location = || Location::File(folder.path().join("ada.db"));
+    let open = || OpenOptions { host: host.clone(), mirror: None, cache_bytes: 1 << 20 };
+    let options = CreateOptions { open: open(), identity: Some("Ada".into()), home: true };
+    let ada = Replica { database: Database::create(location(), options).unwrap(), host: host.clone() };
+    let ben = Replica::person(141, "Ben");
+    ben.request_contact(&id(&ada), "").unwrap();
+    meet(&ben, &ada);
+    ada.set_profile(&profile("Ada", "a@example.org"), &BTreeSet::new()).unwrap();
+    drop(ada);
+    let reopened = || Replica { database: Database::open(location(), open()).unwrap(), host: host.clone() };
+    reopened().accept_request(&id(&ben)).unwrap();
+    reopened().set_profile(&profile("Ada", "b@example.org"), &BTreeSet::new()).unwrap();
+    let ada = reopened();
+    meet(&ben, &ada);
+    drop(ada);
+    assert!(reopened().contact(&id(&ben)).unwrap().answered);
+    reopened()
+        .verify_contact(&id(&ben), &ben.verification_number(&ben.contacts().unwrap()[0].identity).unwrap().code())
+        .unwrap();
+    assert!(reopened().contact(&id(&ben)).unwrap().verified);
+    assert_eq!(ben.contacts().unwrap()[0].profile.as_ref().unwrap().email, "b@example.org");
 }
 
 #[test]
