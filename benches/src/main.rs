@@ -9,6 +9,7 @@ mod memory;
 mod records;
 mod report;
 mod shared;
+mod sharing;
 mod sync;
 mod trace;
 
@@ -52,6 +53,15 @@ enum Command {
         /// One JSON object a line.
         file: PathBuf,
     },
+    /// Gives many members ranks in a large space and removes one; offers a space; seals and opens commits.
+    Sharing {
+        /// How many documents the space has.
+        #[arg(long, default_value_t = 1_000_000)]
+        documents: u64,
+        /// How many members.
+        #[arg(long, default_value_t = 100)]
+        members: usize,
+    },
     /// What `memory` measures.
     #[command(hide = true)]
     MemoryChild,
@@ -64,6 +74,10 @@ fn main() -> ExitCode {
         Some(Command::Trace { file }) => replay(file).map(|report| (report, named("trace", file))),
         Some(Command::Import { file }) => import::report(file).map(|report| (report, named("import", file))),
         Some(Command::Sync { file }) => import::sync(file).map(|report| (report, named("sync", file))),
+        Some(Command::Sharing { documents, members }) => {
+            let setting = format!("{documents} documents, {members} members; every commit durable");
+            sharing::rows(*documents, *members).map(|rows| (Report { setting, rows }, "sharing".to_owned()))
+        }
         Some(Command::MemoryChild) => return ended(memory::child()),
     };
     let written = outcome.and_then(|(report, name)| {

@@ -24,7 +24,7 @@ mod again;
 /// How long a step may take before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a ticket is valid.
-const TICKET_MS: i64 = 3_600_000;
+pub(crate) const TICKET_MS: i64 = 3_600_000;
 /// How many small writes the latency is measured over.
 const LIVE_WRITES: usize = 300;
 /// The collection of the small writes.
@@ -118,7 +118,7 @@ fn bytes(node: &Node, peer: &Database) -> u64 {
 }
 
 /// Looks again after every change of `database`, until `done`.
-fn wait(database: &Database, mut done: impl FnMut() -> Outcome<bool>) -> Outcome<()> {
+pub(crate) fn wait(database: &Database, mut done: impl FnMut() -> Outcome<bool>) -> Outcome<()> {
     let (changed, changes) = mpsc::channel();
     let _guard = database.on_change(Arc::new(move |_| {
         // Nobody waits any more once the receiver is gone.
