@@ -194,6 +194,16 @@ impl Store {
         spaces::set_effective(&self.inner, space, table)
     }
 
+    /// Removes a space with its logs and documents from this file, and writes or removes local records with it, all or nothing.
+    /// Names of collections stay; so may old bytes in pages of the file that are not used again yet. The next opening begins a new
+    /// writer. Forgetting the home space leaves the database without one.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownSpace`] in [`WriteError::Read`], and as every write.
+    pub fn forget_space(&self, space: SpaceId, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+        spaces::forget(&self.inner, space, records)
+    }
+
     /// What the space's control plane means.
     pub fn effective(&self, space: &SpaceId) -> Option<Arc<EffectiveTable>> {
         self.inner.published().state.spaces.get(space).map(|space| space.table.clone())

@@ -50,6 +50,9 @@ pub(crate) fn told(entry: &AuditEntry) -> Told {
             let cuts = counted(*cuts as u64, "cut", "cuts");
             format!("removed device {device} of {} with {cuts}, and started new keys", shown(of))
         }
+        AuditAction::Leave { who, cuts } => {
+            format!("{} left, with {}", shown(who), counted(*cuts as u64, "cut", "cuts"))
+        }
         AuditAction::Rotate { epoch, recipients } => {
             format!("started epoch {epoch} for {}", counted(*recipients as u64, "device", "devices"))
         }
@@ -71,6 +74,7 @@ pub(crate) fn told(entry: &AuditEntry) -> Told {
     let (subject, rank) = match action {
         AuditAction::Grant { to, rank, .. } => (Some(to.identity), Some(*rank)),
         AuditAction::Revoke { from: party, .. }
+        | AuditAction::Leave { who: party, .. }
         | AuditAction::AddDevice { of: party, .. }
         | AuditAction::RemoveDevice { of: party, .. } => (Some(party.identity), None),
         _ => (None, None),

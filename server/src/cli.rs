@@ -11,6 +11,7 @@ mod documents;
 mod failure;
 mod identity;
 mod input;
+mod leaving;
 mod network;
 mod output;
 mod policy;
@@ -178,6 +179,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Collection(command) => collections::collection(context, command),
         Command::Index(command) => collections::index(context, command),
         Command::Space(command) => sharing::space(context, command),
+        Command::Offer(command) => sharing::offer(context, command),
         Command::Share(share) => network::share(context, share),
         Command::Link(invite) => network::link(context, invite),
         Command::Identity(command) => identity::identity(context, command),
@@ -188,6 +190,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         Command::Members(named) => sharing::members(context, named),
         Command::Rank(change) => sharing::change_rank(context, change),
         Command::Revoke(revoke) => sharing::revoke(context, revoke),
+        Command::Leave(leave) => leaving::leave(context, leave),
         Command::Peers(peers) => sharing::peers(context, peers),
         Command::Status => state::status(context),
         Command::Void(void) => state::void(context, void),

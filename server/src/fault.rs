@@ -61,11 +61,15 @@ impl From<&SpaceError> for Fault {
             SpaceError::UnknownSpace { .. }
             | SpaceError::NoMember { .. }
             | SpaceError::NoDevice { .. }
+            | SpaceError::NoSuchOffer { .. }
             | SpaceError::NoWords => Self::NotFound,
             SpaceError::Forbidden { .. }
             | SpaceError::NotBelow { .. }
             | SpaceError::NoRootKey
-            | SpaceError::Private { .. } => Self::Forbidden,
+            | SpaceError::Private { .. }
+            | SpaceError::OwnerStays { .. }
+            | SpaceError::Left { .. } => Self::Forbidden,
+            SpaceError::Untold { .. } => Self::Unavailable,
             SpaceError::Record { .. } => Self::Damaged,
             _ => Self::Input,
         }

@@ -8,6 +8,9 @@ mod devices;
 mod error;
 mod identity;
 mod info;
+mod leaving;
+mod offered;
+mod offers;
 mod peers;
 mod records;
 mod recovery;
@@ -17,7 +20,7 @@ mod tickets;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +30,9 @@ pub use contacts::{Contact, ContactError, ContactRequest, MAX_RELATIONS, MAX_WAI
 pub(crate) use control::{Control, SpaceState};
 pub use error::{DatabaseError, SpaceError};
 pub use info::{AuditAccess, Author, Member, MemberDevice, PeerRecord, SpaceInfo, SpaceOffer};
+pub use leaving::MAX_DEPARTURES;
+pub(crate) use offers::Delivery;
+pub use offers::{MAX_FINISHED_OFFERS, Offer, OfferState};
 pub use peers::MAX_PEER_ADDRESSES;
 pub(crate) use records::MAX_GENESIS_BYTES;
 pub use spaces::MAX_SPACE_OFFERS;
@@ -80,6 +86,8 @@ struct Inner {
     control: Mutex<Control>,
     identity: Mutex<Option<Arc<IdentityRecord>>>,
     spaces: Mutex<BTreeMap<SpaceId, Arc<SpaceState>>>,
+    /// What was forgotten since this database was opened: it comes back with another writer only.
+    forgotten: Mutex<BTreeSet<SpaceId>>,
     status: Mutex<SyncStatus>,
     /// How many sessions are open with each device that the status tells about.
     sessions: Mutex<BTreeMap<DeviceId, usize>>,
@@ -170,6 +178,7 @@ impl Database {
                 control: Mutex::default(),
                 identity: Mutex::new(identity),
                 spaces: Mutex::default(),
+                forgotten: Mutex::default(),
                 status: Mutex::default(),
                 sessions: Mutex::default(),
                 next_access: Mutex::default(),

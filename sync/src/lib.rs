@@ -36,8 +36,9 @@ pub use contacts::{
 };
 pub use database::{
     AuditAccess, Author, Contact, ContactError, ContactRequest, CreateOptions, Database, DatabaseError, MAX_ACCESSES,
-    MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_RELATIONS, MAX_SPACE_OFFERS, MAX_WAITING_REQUESTS, Member,
-    MemberDevice, OpenOptions, OwnProfile, PeerRecord, SpaceError, SpaceInfo, SpaceOffer,
+    MAX_DEPARTURES, MAX_FINISHED_OFFERS, MAX_PEER_ADDRESSES, MAX_PENDING_TICKETS, MAX_RELATIONS, MAX_SPACE_OFFERS,
+    MAX_WAITING_REQUESTS, Member, MemberDevice, Offer, OfferState, OpenOptions, OwnProfile, PeerRecord, SpaceError,
+    SpaceInfo, SpaceOffer,
 };
 pub use device::DeviceKey;
 pub use identity::{CardError, Certificate, IdentityCard, IdentityGenesis, IdentityId, RecoveryWords, WordsError};
@@ -46,4 +47,4 @@ pub use session::{
     ContactNews, Input, Output, Purpose, Role, Session, SessionConfig, SessionError, SessionEvent, TicketRefusal,
 };
 pub use status::{PeerStatus, SpaceStatus, SyncStatus};
-pub use ticket::{Ticket, TicketError, TicketKind};
+pub use ticket::{OfferId, OfferIdError, Ticket, TicketError, TicketKind};

@@ -55,8 +55,10 @@ pub(crate) struct Membership {
 /// An identity in a space.
 #[derive(Debug, Clone)]
 pub(crate) struct MemberState {
-    /// `None`: it was removed.
+    /// `None`: it was removed, or left.
     pub(crate) rank: Option<Rank>,
+    /// It left, and was not granted a rank since.
+    pub(crate) left: bool,
     pub(crate) name: Option<SealedNote>,
     /// The latest certificate of each of its devices.
     pub(crate) devices: BTreeMap<DeviceId, Certificate>,

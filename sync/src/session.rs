@@ -12,6 +12,7 @@ mod limits;
 mod listing;
 mod message;
 mod numbers;
+mod offering;
 mod receiving;
 mod sending;
 
@@ -78,6 +79,7 @@ pub struct Session {
     /// Whose device the other is, once proven.
     peer: Option<IdentityId>,
     spaces: listing::Spaces,
+    offering: offering::Offering,
     exchanges: BTreeMap<SpaceId, Exchange>,
     fetches: Fetches,
     contacts: contacts::ContactTalk,
@@ -159,6 +161,7 @@ impl Session {
             channel: None,
             peer: None,
             spaces: listing::Spaces::default(),
+            offering: offering::Offering::default(),
             exchanges: BTreeMap::new(),
             fetches: Fetches::default(),
             contacts: contacts::ContactTalk::default(),
@@ -279,7 +282,8 @@ impl Session {
         }
         self.wake_at(self.now_ms.saturating_add(self.config.anti_entropy_ms));
         self.list_all()?;
-        self.review_contact()
+        self.review_contact()?;
+        self.tell_offers()
     }
 
     /// From here on the status tells about this peer: one that was dialled, or that has a space in common. Strangers who
@@ -296,7 +300,11 @@ impl Session {
         }
         self.store_arrived()?;
         match message {
-            Message::Join { offer, proof, enrolment } => self.admit(&offer, &proof, &enrolment),
+            Message::Join { .. } | Message::Offer(_) | Message::Decline(_) | Message::Over(_) => {
+                self.take_sharing(message)
+            }
+            Message::Welcome(welcome) => self.take_welcome(&welcome),
+            Message::Refuse(refusal) if self.offering.is_asking() => self.take_refusal(refusal),
             Message::Spaces { more, listed } => self.take_listing(more, &listed),
             Message::Invite(invite) => self.take_invite(&invite),
             Message::Vectors(vectors) => self.take_vectors(vectors),
@@ -304,12 +312,20 @@ impl Session {
             Message::Addresses(addresses) => self.take_addresses(&addresses),
             Message::Branches(branches) => self.take_branches(branches),
             Message::Contact(message) => self.take_contact(&message),
-            Message::Hello(_)
-            | Message::Proof(_)
-            | Message::Welcome(_)
-            | Message::Refuse(_)
-            | Message::Batch(_)
-            | Message::Bye { .. } => Err(unexpected("after the hello")),
+            Message::Hello(_) | Message::Proof(_) | Message::Refuse(_) | Message::Batch(_) | Message::Bye { .. } => {
+                Err(unexpected("after the hello"))
+            }
+        }
+    }
+
+    /// What may come from either side once both are proven.
+    fn take_sharing(&mut self, message: Message) -> Result<(), SessionError> {
+        match message {
+            Message::Join { offer, proof, enrolment } => self.admit(&offer, &proof, &enrolment),
+            Message::Offer(delivery) => self.take_offer(*delivery),
+            Message::Decline(offer) => self.take_decline(offer),
+            Message::Over(offer) => self.take_over(offer),
+            _ => Err(unexpected("among offers")),
         }
     }
 
@@ -334,7 +350,8 @@ impl Session {
         self.take_news()?;
         self.remember_all_fetched();
         self.list_all()?;
-        self.repeat_contact()
+        self.repeat_contact()?;
+        self.tell_offers()
     }
 
     fn take_news(&mut self) -> Result<(), SessionError> {

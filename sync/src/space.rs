@@ -10,6 +10,6 @@ mod removal;
 
 pub(crate) use genesis::{Founder, SpaceGenesis};
 pub(crate) use operation::{
-    ControlOperation, CutRecord, EpochStart, EpochWrap, Grant, OlderEpoch, OperationError, Revoke,
+    ControlOperation, CutRecord, EpochStart, EpochWrap, Grant, Leave, OlderEpoch, OperationError, Revoke,
 };
 pub(crate) use removal::Removal;

@@ -19,6 +19,41 @@ pub enum TicketKind {
     Share,
 }
 
+/// Names an offer at the device that made it. Its text form is 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OfferId(pub [u8; 16]);
+
+impl fmt::Display for OfferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text that names no offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an offer's id has 32 hexadecimal digits; see the list of offers")]
+pub struct OfferIdError;
+
+impl FromStr for OfferId {
+    type Err = OfferIdError;
+
+    fn from_str(text: &str) -> Result<Self, OfferIdError> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(OfferIdError);
+        }
+        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes())).map_err(|_| OfferIdError)
+    }
+}
+
+impl Codec for OfferId {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(Self(reader.array()?))
+    }
+}
+
 /// An invitation: whom to call, where, and the secret that proves it was received. Its text form ([`fmt::Display`] and
 /// [`FromStr`]) starts with `tide1` and carries a checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +65,7 @@ pub struct Ticket {
     /// Where the inviter can be dialled, best first. What an address looks like is the transport's business.
     pub addresses: Vec<String>,
     /// Names the offer at the inviter.
-    pub offer: [u8; 16],
+    pub offer: OfferId,
     /// Proves to the inviter that the caller holds the ticket. It is never sent.
     pub secret: SecretKey,
     /// From when on it is refused, in milliseconds since 1970 UTC by the inviter's clock.
@@ -110,7 +145,7 @@ impl Codec for Ticket {
             TicketKind::Share => 1,
         });
         self.inviter.encode(out);
-        out.extend_from_slice(&self.offer);
+        self.offer.encode(out);
         out.extend_from_slice(self.secret.expose());
         put_time(out, self.expires_ms);
         put_number(out, self.addresses.len() as u64);
@@ -127,7 +162,7 @@ impl Codec for Ticket {
             _ => return Err(Malformed("its kind is unknown")),
         };
         let inviter = DeviceId::decode(reader)?;
-        let offer = reader.array()?;
+        let offer = OfferId::decode(reader)?;
         let secret = SecretKey::new(reader.array()?);
         let expires_ms = reader.time()?;
         let count = reader.count(Self::MAX_ADDRESSES)?;
@@ -145,7 +180,7 @@ mod tests {
             kind: TicketKind::Share,
             inviter: DeviceId([1; 32]),
             addresses: vec!["quic://127.0.0.1:4711".into(), "quic://[::1]:4711".into()],
-            offer: [2; 16],
+            offer: OfferId([2; 16]),
             secret: SecretKey::new([3; 32]),
             expires_ms: 1_800_000_000_000,
         }

@@ -32,8 +32,8 @@ pub use tidewater_sync::{
     Audience, AuditAccess, AuditAction, AuditEntry, AuditExportError, AuditExported, AuditFault, AuditFaultKind,
     AuditFinding, AuditMeaning, AuditParty, AuditReport, AuditVerifyError, Author, Contact, ContactError, ContactNews,
     ContactRequest, CreateOptions, Database, DatabaseError, Decision, DeviceKind, IdentityCard, IdentityId, Member,
-    MemberDevice, OpenOptions, OwnProfile, PeerRecord, PeerStatus, Policy, PolicyRule, Profile, ProfileError,
-    ProfileField, Proposal, RecoveryWords, Relationship, RequestState, SearchField, SessionEvent, SignedProfile,
-    SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError, TicketKind, Verdict,
-    VerificationNumber, WordsError, verify_audit,
+    MemberDevice, Offer, OfferId, OfferIdError, OfferState, OpenOptions, OwnProfile, PeerRecord, PeerStatus, Policy,
+    PolicyRule, Profile, ProfileError, ProfileField, Proposal, RecoveryWords, Relationship, RequestState, SearchField,
+    SessionEvent, SignedProfile, SpaceError, SpaceInfo, SpaceOffer, SpaceStatus, SyncStatus, Ticket, TicketError,
+    TicketKind, Verdict, VerificationNumber, WordsError, verify_audit,
 };

@@ -32,7 +32,9 @@ pub(crate) fn set_effective(inner: &Inner, id: SpaceId, table: EffectiveTable) -
     inner.write(true, |mut work| {
         *work.dirty = true;
         if !work.state.spaces.contains_key(&id) {
-            let slot = u32::try_from(work.state.spaces.len()).map_err(|_| storage("too many spaces"))?;
+            // Below the highest there may be free ones, of spaces that were forgotten.
+            let highest = work.state.spaces.values().map(|space| space.slot).max();
+            let slot = highest.map_or(Some(0), |slot| slot.checked_add(1)).ok_or_else(|| storage("too many spaces"))?;
             work.state.spaces.insert(id, Arc::new(SpaceState::new(id, slot)));
         }
         let old = std::mem::replace(&mut work.space_mut(&id)?.table, Arc::new(table));
@@ -89,9 +91,39 @@ fn reads_now(space: &SpaceState, old: &EffectiveTable, inner: &Inner) -> bool {
     is_relay(old, inner) != is_relay(&space.table, inner)
 }
 
-/// Throws the documents of a space away and marks its data logs as not applied, so that [`apply_ready`] folds
-/// them again under the present table.
-fn refold(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
+/// Removes a space with everything in it, and writes local records in the same storage transaction.
+pub(crate) fn forget(inner: &Inner, id: SpaceId, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+    inner.write(true, |mut work| {
+        let slot = work.space(&id)?.slot;
+        *work.dirty = true;
+        remove_documents(&mut work, &id)?;
+        let tables = &mut work.tables;
+        let of_space = slot.to_be_bytes();
+        for table in [
+            &mut tables.order,
+            &mut tables.voids,
+            &mut tables.heads,
+            &mut tables.tree,
+            &mut tables.entries,
+            &mut tables.logs,
+            &mut tables.spaces,
+        ] {
+            table.remove_prefixed(&of_space)?;
+        }
+        if work.state.home == Some(id) {
+            work.tables.meta.remove(HOME_KEY)?;
+            work.state.home = None;
+        }
+        // Should the space come back, what this writer wrote there is not here to be continued.
+        super::file::retire(&mut work.tables)?;
+        work.state.spaces.remove(&id);
+        work.changed.spaces.extend([(id, Plane::Control), (id, Plane::Data)]);
+        put_local(&mut work, records)
+    })
+}
+
+/// Removes every row about the documents of a space.
+fn remove_documents(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
     let slot = work.space(id)?.slot;
     let names = work.state.names.clone();
     for (collection, name) in names.all_names() {
@@ -105,6 +137,13 @@ fn refold(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
             work.changed.collections.insert(name.clone());
         }
     }
+    Ok(())
+}
+
+/// Throws the documents of a space away and marks its data logs as not applied, so that [`apply_ready`] folds
+/// them again under the present table.
+fn refold(work: &mut Work<'_>, id: &SpaceId) -> Result<(), ReadError> {
+    remove_documents(work, id)?;
     reapply(work, id, Plane::Data)?;
     let space = work.space_mut(id)?;
     space.voids = 0;
@@ -158,12 +197,16 @@ pub(crate) fn set_local(
 ) -> Result<(), WriteError> {
     inner.write(durability == Durability::Local, |mut work| {
         *work.dirty = true;
-        for (name, record) in records {
-            match record {
-                Some(record) => work.tables.local.insert(name.as_bytes(), record)?,
-                None => work.tables.local.remove(name.as_bytes())?,
-            }
-        }
-        Ok(())
+        put_local(&mut work, records)
     })
+}
+
+fn put_local(work: &mut Work<'_>, records: &[(&str, Option<&[u8]>)]) -> Result<(), WriteError> {
+    for (name, record) in records {
+        match record {
+            Some(record) => work.tables.local.insert(name.as_bytes(), record)?,
+            None => work.tables.local.remove(name.as_bytes())?,
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ mod audit;
 mod conflicts;
 mod contacts;
 mod identity;
+mod sharing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub(crate) use contacts::{
 };
 use identity::RECOVER_EXAMPLES;
 pub(crate) use identity::{DeviceCommand, IdentityCommand, Recover};
+use sharing::LEAVE_EXAMPLES;
+pub(crate) use sharing::{Leave, OfferCommand};
 
 /// A local-first database that syncs.
 #[derive(Debug, Parser)]
@@ -125,6 +128,9 @@ pub(crate) enum Command {
     /// Invite another identity to a space: print a ticket, and stay until it was used
     #[command(after_help = SHARE_EXAMPLES)]
     Share(Share),
+    /// List the offers that this device made and what became of each; cancel one
+    #[command(subcommand)]
+    Offer(OfferCommand),
     /// Invite a further device of this identity: print a ticket, and stay until it was used
     #[command(after_help = "Examples:\n  tide link --db notes.db\n  tide link --db notes.db --p2p 192.168.1.5:0")]
     Link(Invite),
@@ -170,6 +176,9 @@ pub(crate) enum Command {
     /// Take a member's rank
     #[command(after_help = "Examples:\n  tide revoke --db notes.db 9c…")]
     Revoke(Revoke),
+    /// Leave a space: give up this identity's rank in it, and tell the members
+    #[command(after_help = LEAVE_EXAMPLES)]
+    Leave(Leave),
     /// List the devices this one knows
     #[command(
         after_help = "Examples:\n  tide peers --db notes.db\n  tide peers --db notes.db --add DEVICE=192.168.1.5:7400"
@@ -237,7 +246,8 @@ exists; and, or, not.";
 const SHARE_EXAMPLES: &str = "\
 Examples:
   tide share --db notes.db
-  tide share --db notes.db --space 3f… --rank read --p2p 192.168.1.5:7400";
+  tide share --db notes.db --space 3f… --rank read --p2p 192.168.1.5:7400
+  tide share --db notes.db --space 3f… --to 9c…";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -480,6 +490,17 @@ pub(crate) enum SpaceCommand {
         /// The space's id
         space: String,
     },
+    /// Remove a space that this device has left, or was removed from, from the database's file
+    #[command(
+        after_help = "Examples:\n  tide space forget --db notes.db 3f…\n  tide space forget --db notes.db 3f… --untold"
+    )]
+    Forget {
+        /// The space, by id or label
+        space: String,
+        /// Also when no member has heard yet that this identity left: none will
+        #[arg(long)]
+        untold: bool,
+    },
     /// Turn an offered space down
     #[command(after_help = "Examples:\n  tide space decline --db notes.db 3f…")]
     Decline {
@@ -501,6 +522,9 @@ pub(crate) struct Invite {
 
 #[derive(Debug, Args)]
 pub(crate) struct Share {
+    /// The only identity that may use it; its devices are told of it when they next meet this one
+    #[arg(long, value_name = "IDENTITY")]
+    pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) space: InSpace,
     /// What the invited may do: relay, read, write or admin

@@ -12,7 +12,7 @@ use tidewater_engine::query::{Delta, LiveQuery, Query};
 use tidewater_engine::store::Change;
 use tidewater_net::node::{Events, Node, NodeConfig, NodeEvent};
 use tidewater_net::transport::Addr;
-use tidewater_sync::{Database, SessionEvent, Ticket, TicketKind};
+use tidewater_sync::{Database, OfferId, SessionEvent, SpaceError, Ticket, TicketKind};
 use tokio::sync::Notify;
 
 use super::arguments::{Global, Invite, Join, Share, Watch};
@@ -21,6 +21,7 @@ use super::documents::to_json;
 use super::failure::{Code, Done, Failure};
 use super::output::Output;
 use super::progress::Progress;
+use super::sharing::identity_id;
 
 /// How long an inviter stays after everything is in sync, for the other side to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -40,8 +41,12 @@ pub(crate) async fn start_node(database: &Database, p2p: SocketAddr) -> Done<Nod
 
 pub(crate) fn share(context: &mut Context, share: &Share) -> Done {
     let space = context.space_or_home(&share.space)?;
+    let to = share.to.as_deref().map(identity_id).transpose()?;
     invite(context, &share.invite, move |database, addresses, valid_ms| {
-        Ok(database.share_ticket(&space, share.rank, addresses, valid_ms)?)
+        Ok(match to {
+            Some(to) => database.offer_space(&space, share.rank, &to, addresses, valid_ms)?,
+            None => database.share_ticket(&space, share.rank, addresses, valid_ms)?,
+        })
     })
 }
 
@@ -66,7 +71,7 @@ fn invite(
     let addresses: Vec<String> = node.advertised_addresses().iter().map(Addr::to_string).collect();
     let ticket = ticket(&context.database, addresses.clone(), i64::from(invite.valid) * MS_PER_MINUTE)?;
     let record = json!({
-        "ticket": ticket.to_string(), "addresses": addresses, "expires": crate::graphql::time(ticket.expires_ms),
+        "ticket": ticket.to_string(), "offer": ticket.offer.to_string(), "addresses": addresses, "expires": crate::graphql::time(ticket.expires_ms),
     });
     context.output.say(&ticket.to_string(), &record)?;
     context.output.flush()?;
@@ -78,10 +83,14 @@ fn invite(
     }
     let valid = Duration::from_secs(u64::from(invite.valid) * 60);
     let outcome = runtime.block_on(async {
-        let used = tokio::time::timeout(valid, admitted(&mut events, &context.interrupted));
+        let used = tokio::time::timeout(valid, admitted(&mut events, &context.interrupted, ticket.offer));
         let admitted = used.await.unwrap_or(Err(Failure::failed("the ticket expired without being used")));
         if admitted.is_err() {
-            context.database.withdraw_ticket(&ticket)?;
+            match context.database.cancel_offer(&ticket.offer) {
+                // Declined, expired, or used at the last moment.
+                Ok(()) | Err(SpaceError::OfferOver { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let device = admitted?;
         until_gone(&mut events, &context.interrupted, device).await;
@@ -96,12 +105,15 @@ fn invite(
 }
 
 /// The device that used a ticket.
-async fn admitted(events: &mut Events, interrupted: &Interrupt) -> Done<DeviceId> {
+async fn admitted(events: &mut Events, interrupted: &Interrupt, offer: OfferId) -> Done<DeviceId> {
     loop {
         tokio::select! {
             () = interrupted.raised() => return Err(Failure::new(Code::Interrupted, "interrupted; the ticket is withdrawn")),
             event = events.next() => match event {
                 Some(NodeEvent::Session { device, event: SessionEvent::Admitted { .. } }) => return Ok(device),
+                Some(NodeEvent::Session { event: SessionEvent::OfferDeclined { offer: declined }, .. }) if declined == offer => {
+                    return Err(Failure::failed("the offer was declined"));
+                }
                 Some(_) => {}
                 None => return Err(Failure::failed("the node stopped")),
             },

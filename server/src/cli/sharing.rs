@@ -4,11 +4,12 @@ use serde_json::{Value as Json, json};
 use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::Rank;
 use tidewater_net::transport::Addr;
-use tidewater_sync::IdentityId;
+use tidewater_sync::{IdentityId, Offer, OfferId, OfferState};
 
-use super::arguments::{ChangeRank, InSpace, Peers, Revoke, SpaceCommand};
+use super::arguments::{ChangeRank, InSpace, OfferCommand, Peers, Revoke, SpaceCommand};
 use super::context::Context;
 use super::failure::{Done, Failure};
+use super::leaving;
 use crate::graphql;
 
 /// A rank as people call it.
@@ -26,6 +27,7 @@ pub(crate) fn space(context: &mut Context, command: &SpaceCommand) -> Done {
             context.database.accept_space(&space)?;
             context.output.say("accepted; it comes with the next sync", &json!({ "space": space.to_string() }))
         }
+        SpaceCommand::Forget { space, untold } => leaving::forget(context, space, *untold),
         SpaceCommand::Decline { space } => {
             let space = id(space)?;
             context.database.decline_space(&space)?;
@@ -46,7 +48,7 @@ fn list(context: &mut Context) -> Done {
         .map(|info| {
             json!({
                 "space": info.space.to_string(), "label": info.label, "home": info.home,
-                "rank": info.rank.map(rank_name), "members": info.members,
+                "rank": info.rank.map(rank_name), "members": info.members, "left": info.left,
             })
         })
         .collect();
@@ -66,11 +68,42 @@ fn offers(context: &mut Context) -> Done {
         .map(|offer| {
             json!({
                 "space": offer.space.to_string(), "from": offer.from.to_string(),
-                "received": graphql::time(offer.received_ms),
+                "received": graphql::time(offer.received_ms), "rank": offer.rank.map(rank_name),
+                "expires": offer.expires_ms.map(graphql::time), "accepted": offer.accepted,
             })
         })
         .collect();
-    context.output.records(&["space", "from", "received"], &records)
+    context.output.records(&["space", "from", "rank", "received", "expires", "accepted"], &records)
+}
+
+pub(crate) fn offer(context: &mut Context, command: &OfferCommand) -> Done {
+    match command {
+        OfferCommand::List => made(context),
+        OfferCommand::Cancel { offer } => {
+            let offer: OfferId = offer.parse().map_err(Failure::usage)?;
+            context.database.cancel_offer(&offer)?;
+            context.output.say("cancelled; whoever comes with it is refused", &json!({ "offer": offer.to_string() }))
+        }
+    }
+}
+
+fn made(context: &mut Context) -> Done {
+    let records: Vec<Json> = context.database.offers()?.iter().map(record).collect();
+    context.output.records(&["offer", "state", "rank", "space", "to", "by", "made", "expires"], &records)
+}
+
+fn record(offer: &Offer) -> Json {
+    let by = match offer.state {
+        OfferState::Used { identity: Some(identity), .. } => Some(identity.to_string()),
+        OfferState::Used { device, .. } => Some(device.to_string()),
+        _ => None,
+    };
+    json!({
+        "offer": offer.id.to_string(), "state": offer.state.name(),
+        "space": offer.share.map(|(space, _)| space.to_string()), "rank": offer.share.map(|(_, rank)| rank_name(rank)),
+        "to": offer.to.map(|to| to.to_string()), "by": by,
+        "made": graphql::time(offer.made_ms), "expires": graphql::time(offer.expires_ms),
+    })
 }
 
 pub(crate) fn members(context: &mut Context, named: &InSpace) -> Done {
@@ -109,7 +142,7 @@ pub(crate) fn change_rank(context: &mut Context, change: &ChangeRank) -> Done {
     context.output.say(&format!("its rank is {rank}; what it had read stays with it"), &record)
 }
 
-fn identity_id(text: &str) -> Done<IdentityId> {
+pub(crate) fn identity_id(text: &str) -> Done<IdentityId> {
     let id: SpaceId = text.parse().map_err(|error| Failure::usage(format!("the identity: {error}")))?;
     Ok(IdentityId(id.0))
 }

@@ -268,6 +268,20 @@ async fn the_operator_sees_spaces_collections_and_state() {
     assert_eq!(code(&removed), "NOT_FOUND", "{removed}");
     let created = run(&graph, "mutation { createSpace(label: \"Family\") }").await;
     assert!(created["data"]["createSpace"].is_string(), "{created}");
+    let space = &created["data"]["createSpace"];
+    let left = run(&graph, &format!("mutation {{ leaveSpace(space: {space}) }}")).await;
+    assert_eq!(code(&left), "FORBIDDEN", "{left}");
+    let forgotten = run(&graph, &format!("mutation {{ forgetSpace(space: {space}, evenUntold: true) }}")).await;
+    assert_eq!(code(&forgotten), "BAD_USER_INPUT", "{forgotten}");
+    let offers = run(&graph, "{ offers { id state space rank to usedBy made expires } }").await;
+    assert_eq!(offers["data"]["offers"], json!([]), "{offers}");
+    let cancelled = run(&graph, "mutation { cancelOffer(id: \"5a\") }").await;
+    assert_eq!(code(&cancelled), "BAD_USER_INPUT", "{cancelled}");
+    let unknown = format!("mutation {{ cancelOffer(id: \"{}\") }}", "5a".repeat(16));
+    let cancelled = run(&graph, &unknown).await;
+    assert_eq!(code(&cancelled), "NOT_FOUND", "{cancelled}");
+    let spaces = run(&graph, "{ spaces { left } }").await;
+    assert_eq!(spaces["data"]["spaces"], json!([{"left": false}, {"left": false}]));
 }
 
 #[tokio::test]

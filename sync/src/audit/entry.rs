@@ -76,6 +76,13 @@ pub enum AuditAction {
         /// How many of its logs are kept up to a cut; whatever else it writes counts for nothing.
         cuts: usize,
     },
+    /// An identity gave up its ranks.
+    Leave {
+        /// Who.
+        who: AuditParty,
+        /// How many of its data logs are kept up to a cut; whatever else its devices write counts for nothing.
+        cuts: usize,
+    },
     /// An epoch was started: what is written from then on is sealed under a new key.
     Rotate {
         /// The epoch's number.
@@ -119,6 +126,7 @@ impl AuditAction {
             Self::Revoke { .. } => "revoke",
             Self::AddDevice { .. } => "add-device",
             Self::RemoveDevice { .. } => "remove-device",
+            Self::Leave { .. } => "leave",
             Self::Rotate { .. } => "rotate",
             Self::Rename { .. } => "rename",
             Self::Wraps { .. } => "wraps",

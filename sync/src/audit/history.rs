@@ -88,6 +88,9 @@ impl<'a> Trail<'a> {
             (Verdict::Void, Ok(ControlOperation::AddDevice { .. } | ControlOperation::RemoveDevice(_))) => {
                 "no root key that the identity had in use signed it"
             }
+            (Verdict::Void, Ok(ControlOperation::Leave(_))) => {
+                "an owner doesn't leave, and nobody says for another identity that it does"
+            }
             (Verdict::Void, Ok(ControlOperation::Fork(_))) => "it proves no fork",
             (Verdict::Void, _) => "its author's rank did not allow it",
             (Verdict::Malformed, Err(OperationError::Malformed(Malformed(why)))) => why,
@@ -119,6 +122,9 @@ impl<'a> Trail<'a> {
                 device: removal.device,
                 cuts: removal.cuts.len(),
             },
+            ControlOperation::Leave(leave) => {
+                AuditAction::Leave { who: self.party(&leave.identity), cuts: leave.cuts.len() }
+            }
             ControlOperation::Rotate(start) => {
                 AuditAction::Rotate { epoch: start.number, recipients: start.wraps.len() }
             }

@@ -164,6 +164,7 @@ impl Database {
             self.inner.store.append_control(space, &due.to_bytes())?;
             state = self.conclude(space, &record, &genesis)?;
         }
+        self.follow_departure(space, &state)?;
         Ok(state)
     }
 
@@ -269,8 +270,20 @@ impl Database {
         state: &SpaceState,
         devices: &BTreeSet<DeviceId>,
     ) -> Result<(Vec<CutRecord>, EpochStart), SpaceError> {
+        let cuts = self.cuts(space, &[Plane::Control, Plane::Data], devices)?;
+        let stay = state.membership.readers().into_iter().filter(|(device, _)| !devices.contains(device)).collect();
+        Ok((cuts, self.start_epoch(state, stay)))
+    }
+
+    /// How far the logs of devices count: as far as they are held here.
+    pub(super) fn cuts(
+        &self,
+        space: &SpaceId,
+        planes: &[Plane],
+        devices: &BTreeSet<DeviceId>,
+    ) -> Result<Vec<CutRecord>, SpaceError> {
         let mut cuts = Vec::new();
-        for plane in [Plane::Control, Plane::Data] {
+        for plane in planes.iter().copied() {
             let held = self.inner.store.vector(space, plane)?;
             let logs = held.iter().filter(|(writer, _)| devices.contains(&writer.device));
             cuts.extend(logs.map(|(writer, prefix)| CutRecord {
@@ -280,9 +293,7 @@ impl Database {
                 root: prefix.root,
             }));
         }
-        let cuts = longest(cuts);
-        let stay = state.membership.readers().into_iter().filter(|(device, _)| !devices.contains(device)).collect();
-        Ok((cuts, self.start_epoch(state, stay)))
+        Ok(longest(cuts))
     }
 
     /// A device of this identity that the space doesn't know yet, or by an older certificate only.

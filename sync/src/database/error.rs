@@ -4,7 +4,9 @@ use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::Rank;
 use tidewater_engine::store::{OpenError, ReadError, WriteError};
 
+use super::offers::OfferState;
 use crate::identity::{CardError, IdentityId};
+use crate::ticket::OfferId;
 
 /// Why a database could not be created or opened.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,36 @@ pub enum SpaceError {
         /// The identity.
         identity: IdentityId,
     },
+    /// An owner stays: what a space means hangs on its owners.
+    #[error("an owner can't leave space {space}; remove the others' ranks, or simply write no more")]
+    OwnerStays {
+        /// The space.
+        space: SpaceId,
+    },
+    /// This identity has left.
+    #[error("this identity has left space {space}; a member who knows of it can offer the space again")]
+    Left {
+        /// The space.
+        space: SpaceId,
+    },
+    /// A space is forgotten once this device has no rank in it.
+    #[error("this device has a rank in space {space}; leave it first, then forget it")]
+    StillMember {
+        /// The space.
+        space: SpaceId,
+    },
+    /// Nobody knows yet that this identity left.
+    #[error("no member has heard yet that this identity left space {space}; sync with one first, or forget it untold")]
+    Untold {
+        /// The space.
+        space: SpaceId,
+    },
+    /// The space was forgotten since the database was opened.
+    #[error("space {space} was forgotten; open the database again, then accept it")]
+    Reopen {
+        /// The space.
+        space: SpaceId,
+    },
     /// The identity card is not genuine.
     #[error(transparent)]
     Card(#[from] CardError),
@@ -83,6 +115,26 @@ pub enum SpaceError {
     NoOffer {
         /// The space.
         space: SpaceId,
+    },
+    /// The offer of a space was accepted already.
+    #[error("space {space} was accepted already; it comes once who offers it is reached, and can be left then")]
+    Accepted {
+        /// The space.
+        space: SpaceId,
+    },
+    /// This device made no such offer, or has forgotten it since it was over.
+    #[error("this device made no offer {offer}; list its offers")]
+    NoSuchOffer {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// The offer is over.
+    #[error("offer {offer} is {} already; {}", state.name(), after(state))]
+    OfferOver {
+        /// The offer.
+        offer: OfferId,
+        /// What became of it.
+        state: OfferState,
     },
     /// Only the device that holds the identity's root key can certify further devices.
     #[error("this device doesn't hold the identity's root key; make the ticket on the first device")]
@@ -118,4 +170,12 @@ pub enum SpaceError {
         /// What is wrong.
         why: &'static str,
     },
+}
+
+/// What to do about an offer that is over.
+fn after(state: &OfferState) -> &'static str {
+    match state {
+        OfferState::Used { .. } => "revoke the member's rank, or remove the device",
+        _ => "make a new one",
+    }
 }

@@ -4,6 +4,8 @@ use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::log::Plane;
 use tidewater_engine::space::Rank;
 
+#[cfg(doc)]
+use super::Database;
 use crate::identity::IdentityId;
 
 /// A space, for people.
@@ -17,8 +19,10 @@ pub struct SpaceInfo {
     pub home: bool,
     /// Whether it is for the devices of this identity alone.
     pub private: bool,
-    /// This device's rank; `None` once it was removed.
+    /// This device's rank; `None` once it was removed, or its identity left.
     pub rank: Option<Rank>,
+    /// Whether this identity left. What was read until then is still here: see [`Database::forget_space`].
+    pub left: bool,
     /// How many identities have a rank.
     pub members: usize,
 }
@@ -78,6 +82,12 @@ pub struct SpaceOffer {
     pub from: IdentityId,
     /// When the offer came, in milliseconds since 1970 UTC.
     pub received_ms: i64,
+    /// The rank that it promises. `None`: a rank was given already, which shows once the space is here.
+    pub rank: Option<Rank>,
+    /// From when on it is refused, by the clock of who made it, if it was not accepted.
+    pub expires_ms: Option<i64>,
+    /// Whether it was accepted, and who offers it has not answered yet.
+    pub accepted: bool,
 }
 
 /// What another device fetched from this database in one session, of one space and plane.

@@ -1,9 +1,12 @@
 //! The local records of this crate: what never leaves the file. Each begins with a version.
 
+mod offers;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tidewater_engine::id::{DeviceId, SpaceId};
+pub(super) use offers::{Decision, Invitation, InviteRecord, OfferEnd, OfferRecord};
+use tidewater_engine::id::{DeviceId, SpaceId, WriterId};
 use tidewater_engine::log::Plane;
 use tidewater_engine::space::{Rank, SecretKey};
 use tidewater_engine::store::Store;
@@ -16,7 +19,7 @@ use crate::identity::{
     Certificate, IdentityCard, IdentityGenesis, IdentityId, IdentitySecrets, RootOrder, possession_of,
 };
 use crate::keys::{AgreementKey, SealedNote};
-use crate::ticket::Ticket;
+use crate::ticket::{OfferId, Ticket};
 
 pub(super) const IDENTITY: &str = "identity";
 /// There while a removed device still has to be removed from spaces.
@@ -24,6 +27,7 @@ pub(super) const REMOVING: &str = "removing";
 pub(super) const SPACE_PREFIX: &str = "space/";
 pub(super) const OFFER_PREFIX: &str = "offer/";
 pub(super) const INVITE_PREFIX: &str = "invite/";
+pub(super) const DEPARTURE_PREFIX: &str = "departure/";
 pub(super) const PEER_PREFIX: &str = "peer/";
 pub(super) const ACCESS_PREFIX: &str = "access/";
 
@@ -39,12 +43,21 @@ pub(super) fn invite(space: &SpaceId) -> String {
     format!("{INVITE_PREFIX}{space}")
 }
 
+pub(super) fn departure(space: &SpaceId) -> String {
+    format!("{DEPARTURE_PREFIX}{space}")
+}
+
 pub(super) fn peer(device: &DeviceId) -> String {
     format!("{PEER_PREFIX}{device}")
 }
 
-pub(super) fn offer(offer: &[u8; 16]) -> String {
-    offer.iter().fold(OFFER_PREFIX.to_owned(), |name, byte| format!("{name}{byte:02x}"))
+pub(super) fn offer(offer: &OfferId) -> String {
+    format!("{OFFER_PREFIX}{offer}")
+}
+
+/// The offer of the record of this name.
+pub(super) fn offer_id(name: &str) -> Option<OfferId> {
+    name.strip_prefix(OFFER_PREFIX)?.parse().ok()
 }
 
 /// By name, accesses come in the order in which they began.
@@ -196,34 +209,6 @@ impl Codec for SpaceRecord {
     }
 }
 
-/// A ticket that this device made.
-pub(super) struct OfferRecord {
-    pub(super) secret: SecretKey,
-    pub(super) expires_ms: i64,
-    /// For a share: what is given.
-    pub(super) share: Option<(SpaceId, Rank)>,
-    /// The device that used it. It may ask again, if the answer got lost.
-    pub(super) used_by: Option<DeviceId>,
-}
-
-impl Codec for OfferRecord {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
-        out.extend_from_slice(self.secret.expose());
-        put_time(out, self.expires_ms);
-        put_option(out, self.share.as_ref());
-        put_option(out, self.used_by.as_ref());
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        version(reader)?;
-        let secret = SecretKey::new(reader.array()?);
-        let expires_ms = reader.time()?;
-        let share: Option<(SpaceId, Rank)> = reader.option()?;
-        Ok(Self { secret, expires_ms, share, used_by: reader.option()? })
-    }
-}
-
 impl Codec for (SpaceId, Rank) {
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
@@ -234,28 +219,47 @@ impl Codec for (SpaceId, Rank) {
     }
 }
 
-/// A space that another identity offers, until someone decides.
-pub(super) struct InviteRecord {
-    pub(super) from: IdentityId,
-    pub(super) received_ms: i64,
-    pub(super) record: SpaceRecord,
+/// A space that was left, declined or forgotten here.
+pub(super) struct Departure {
+    pub(super) state: DepartureState,
+    pub(super) since_ms: i64,
 }
 
-impl Codec for InviteRecord {
+/// What is still to come of it.
+pub(super) enum DepartureState {
+    /// This device said that its identity leaves, in this control log with which it has this length; nobody has heard of it yet.
+    Untold { writer: WriterId, length: u64 },
+    /// Nothing: an invitation waits for a decision.
+    Away,
+    /// An invitation was accepted, and has to reach the space yet.
+    Accepted,
+}
+
+impl Codec for Departure {
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
-        self.from.encode(out);
-        put_time(out, self.received_ms);
-        self.record.encode(out);
+        put_time(out, self.since_ms);
+        match &self.state {
+            DepartureState::Untold { writer, length } => {
+                out.push(0);
+                writer.encode(out);
+                put_number(out, *length);
+            }
+            DepartureState::Away => out.push(1),
+            DepartureState::Accepted => out.push(2),
+        }
     }
 
     fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
         version(reader)?;
-        Ok(Self {
-            from: IdentityId::decode(reader)?,
-            received_ms: reader.time()?,
-            record: SpaceRecord::decode(reader)?,
-        })
+        let since_ms = reader.time()?;
+        let state = match reader.byte()? {
+            0 => DepartureState::Untold { writer: WriterId::decode(reader)?, length: reader.number()? },
+            1 => DepartureState::Away,
+            2 => DepartureState::Accepted,
+            _ => return Err(Malformed("no such departure")),
+        };
+        Ok(Self { state, since_ms })
     }
 }
 

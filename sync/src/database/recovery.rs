@@ -49,7 +49,7 @@ impl Database {
         if let Some(record) = known.as_ref().filter(|record| record.genesis.recovery_device() != self.device()) {
             return Err(SpaceError::HasIdentity { identity: record.genesis.id() });
         }
-        for offer in self.space_offers()? {
+        for offer in self.space_offers()?.into_iter().filter(|offer| offer.rank.is_none()) {
             self.accept_space(&offer.space)?;
         }
         let control = self.control();

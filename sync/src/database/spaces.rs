@@ -7,8 +7,8 @@ use tidewater_engine::id::{DeviceId, EpochId, SpaceId};
 use tidewater_engine::space::{Rank, SecretKey};
 
 use super::control::{Control, SpaceState};
-use super::records::{self, InviteRecord, MAX_GENESIS_BYTES, SpaceRecord};
-use super::{Author, Database, Member, MemberDevice, SpaceError, SpaceInfo, SpaceOffer};
+use super::records::{self, MAX_GENESIS_BYTES, SpaceRecord};
+use super::{Author, Database, Member, MemberDevice, SpaceError, SpaceInfo, lock};
 use crate::codec::{Codec, Decoded, Reader, put_bytes, put_number};
 use crate::device::random_secret;
 use crate::identity::{CardError, IdentityCard, IdentityId};
@@ -62,7 +62,7 @@ fn check_label(label: &str) -> Result<(), SpaceError> {
 }
 
 /// A member and its rank.
-fn member_of<'a>(
+pub(super) fn member_of<'a>(
     state: &'a SpaceState,
     space: &SpaceId,
     identity: &IdentityId,
@@ -162,6 +162,7 @@ impl Database {
                 home: home == Some(space),
                 private: self.is_private_state(&state),
                 rank: state.membership.rank(&self.device()),
+                left: self.has_left(&state),
                 members: state.membership.identities.values().filter(|member| member.rank.is_some()).count(),
             });
         }
@@ -333,8 +334,11 @@ impl Database {
         Ok(())
     }
 
-    fn needs(&self, state: &SpaceState, space: &SpaceId, needed: Rank) -> Result<Rank, SpaceError> {
+    pub(super) fn needs(&self, state: &SpaceState, space: &SpaceId, needed: Rank) -> Result<Rank, SpaceError> {
         let held = state.membership.rank(&self.device());
+        if held.is_none() && self.has_left(state) {
+            return Err(SpaceError::Left { space: *space });
+        }
         held.filter(|held| *held >= needed).ok_or(SpaceError::Forbidden { space: *space, needed, held })
     }
 
@@ -363,7 +367,7 @@ impl Database {
     }
 
     /// Opens an invitation. `None`: it is not for this device, or the genesis is not one this software can follow.
-    fn open_invite(&self, invite: &Invite) -> Option<SpaceRecord> {
+    pub(super) fn open_invite(&self, invite: &Invite) -> Option<SpaceRecord> {
         let control_key =
             invite.control_key.open(self.agreement(), &control_context(&invite.space(), &self.device()))?;
         let Ok(ControlOperation::Genesis(genesis)) = ControlOperation::read(&invite.genesis) else { return None };
@@ -375,63 +379,21 @@ impl Database {
     /// Follows the space of an invitation. `None`: it could not be opened.
     pub(crate) fn accept_invite(&self, invite: &Invite) -> Result<Option<SpaceId>, SpaceError> {
         let Some(record) = self.open_invite(invite) else { return Ok(None) };
-        self.add_space(&self.control(), &record, &[]).map(Some)
+        self.follow(&record).map(Some)
     }
 
-    /// Keeps an invitation of another identity until someone decides. False: it can't be opened, or too many wait.
-    pub(crate) fn keep_invite(&self, from: IdentityId, invite: &Invite) -> Result<bool, SpaceError> {
-        let Some(record) = self.open_invite(invite) else { return Ok(false) };
-        let name = records::invite(&invite.space());
-        let waiting = self.inner.store.locals(records::INVITE_PREFIX)?;
-        if waiting.len() >= MAX_SPACE_OFFERS || waiting.iter().any(|(known, _)| *known == name) {
-            return Ok(false);
-        }
-        let kept = InviteRecord { from, received_ms: self.inner.host.now_ms(), record };
-        self.inner.store.set_local(&[(&name, Some(&kept.to_bytes()))])?;
-        Ok(true)
+    /// A space that was forgotten comes back with another writer only.
+    pub(super) fn needs_writer_for(&self, space: &SpaceId) -> Result<(), SpaceError> {
+        if lock(&self.inner.forgotten).contains(space) { Err(SpaceError::Reopen { space: *space }) } else { Ok(()) }
     }
 
-    /// Whether a space was offered and nobody has decided yet.
-    pub(crate) fn has_offer(&self, space: &SpaceId) -> Result<bool, SpaceError> {
-        Ok(self.inner.store.local(&records::invite(space))?.is_some())
-    }
-
-    /// Spaces that other identities gave this one a rank in, and that wait for a decision.
-    ///
-    /// # Errors
-    /// [`SpaceError::Read`].
-    pub fn space_offers(&self) -> Result<Vec<SpaceOffer>, SpaceError> {
-        let offers = records::read_all::<InviteRecord>(&self.inner.store, records::INVITE_PREFIX)?.into_iter();
-        let offers = offers.map(|(_, offer)| SpaceOffer {
-            space: SpaceGenesis::space_of(&offer.record.genesis),
-            from: offer.from,
-            received_ms: offer.received_ms,
-        });
-        Ok(offers.collect())
-    }
-
-    /// Joins an offered space: the next session with a member brings it here.
-    ///
-    /// # Errors
-    /// [`SpaceError::NoOffer`], [`SpaceError::Write`].
-    pub fn accept_space(&self, space: &SpaceId) -> Result<(), SpaceError> {
-        let name = records::invite(space);
-        let offer: InviteRecord =
-            records::read(&self.inner.store, &name)?.ok_or(SpaceError::NoOffer { space: *space })?;
-        self.add_space(&self.control(), &offer.record, &[(&name, None)])?;
-        Ok(())
-    }
-
-    /// Forgets the offer of a space. A member may offer it again.
-    ///
-    /// # Errors
-    /// [`SpaceError::NoOffer`], [`SpaceError::Write`].
-    pub fn decline_space(&self, space: &SpaceId) -> Result<(), SpaceError> {
-        let name = records::invite(space);
-        if self.inner.store.local(&name)?.is_none() {
-            return Err(SpaceError::NoOffer { space: *space });
-        }
-        Ok(self.inner.store.set_local(&[(&name, None)])?)
+    /// Follows a space on somebody's decision, whatever was decided before.
+    pub(super) fn follow(&self, record: &SpaceRecord) -> Result<SpaceId, SpaceError> {
+        let space = SpaceGenesis::space_of(&record.genesis);
+        self.needs_writer_for(&space)?;
+        let (invite, departure) = (records::invite(&space), records::departure(&space));
+        let accepted = self.departure_accepted(&space)?;
+        self.add_space(&self.control(), record, &[(&invite, None), (&departure, accepted.as_deref())])
     }
 
     /// [`Database::all_spaces`] for who holds the lock already.

@@ -4,14 +4,14 @@ use tidewater_engine::id::{DeviceId, SpaceId};
 use tidewater_engine::space::{Rank, SecretKey};
 
 use super::control::Control;
-use super::records::{self, IdentityRecord, OfferRecord};
+use super::records::{self, IdentityRecord, OfferEnd, OfferRecord};
 use super::{Database, Invite, SpaceError};
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_list, put_option};
 use crate::device::random_secret;
-use crate::identity::{Certificate, IdentityCard, IdentityGenesis, verify_possession};
+use crate::identity::{Certificate, IdentityCard, IdentityGenesis, IdentityId, verify_possession};
 use crate::keys::Wrapped;
 use crate::session::TicketRefusal;
-use crate::ticket::{Ticket, TicketKind};
+use crate::ticket::{OfferId, Ticket, TicketKind};
 
 /// How many tickets wait to be used at most.
 pub const MAX_PENDING_TICKETS: usize = 256;
@@ -104,7 +104,7 @@ impl Database {
             let why = format!("an identity has at most {} devices", IdentityCard::MAX_DEVICES);
             return Err(SpaceError::Invalid { why });
         }
-        self.new_ticket(addresses, valid_ms, None)
+        self.new_ticket(addresses, valid_ms, None, None)
     }
 
     /// A ticket that gives whoever uses it `rank` in `space`. It is honoured once, within `valid_ms` milliseconds, by this device.
@@ -121,7 +121,34 @@ impl Database {
         let state = self.space_state(space)?;
         self.needs_above(&state, space, rank)?;
         self.may_give(&state, space, rank)?;
-        self.new_ticket(addresses, valid_ms, Some((*space, rank)))
+        self.new_ticket(addresses, valid_ms, Some((*space, rank)), None)
+    }
+
+    /// Offers `rank` in `space` to one identity: a ticket that nobody else can use, and that goes to the identity's devices by itself as
+    /// soon as one of them talks to this device, in a session that is open already when it next compares. It is honoured once,
+    /// within `valid_ms` milliseconds, by this device.
+    ///
+    /// # Errors
+    /// As [`Database::share_ticket`], and [`SpaceError::Invalid`] for this identity itself, and for one that has the rank or a higher one.
+    pub fn offer_space(
+        &self,
+        space: &SpaceId,
+        rank: Rank,
+        to: &IdentityId,
+        addresses: Vec<String>,
+        valid_ms: i64,
+    ) -> Result<Ticket, SpaceError> {
+        let state = self.space_state(space)?;
+        self.needs_above(&state, space, rank)?;
+        self.may_give(&state, space, rank)?;
+        let invalid = |why: &str| Err(SpaceError::Invalid { why: why.to_owned() });
+        if self.identity() == Some(*to) {
+            return invalid("this identity has the space already; link its further devices");
+        }
+        if state.membership.identities.get(to).and_then(|member| member.rank) >= Some(rank) {
+            return invalid("this identity is a member with that rank, or a higher one; change its rank instead");
+        }
+        self.new_ticket(addresses, valid_ms, Some((*space, rank)), Some(*to))
     }
 
     fn new_ticket(
@@ -129,6 +156,7 @@ impl Database {
         addresses: Vec<String>,
         valid_ms: i64,
         share: Option<(SpaceId, Rank)>,
+        to: Option<IdentityId>,
     ) -> Result<Ticket, SpaceError> {
         let (most, longest) = (Ticket::MAX_ADDRESSES, Ticket::MAX_ADDRESS_BYTES);
         if addresses.len() > most || addresses.iter().any(|address| address.len() > longest) {
@@ -138,42 +166,27 @@ impl Database {
         let _control = self.control();
         let host = &*self.inner.host;
         let now_ms = host.now_ms();
-        let pending = self.sweep_tickets(now_ms)?;
+        let pending = self.sweep_offers(now_ms)?;
         if pending >= MAX_PENDING_TICKETS {
             let why = format!("{pending} tickets wait to be used; withdraw some, or wait until they expire");
             return Err(SpaceError::Invalid { why });
         }
-        let mut offer = [0; 16];
-        host.fill_random(&mut offer);
+        let mut offer = OfferId([0; 16]);
+        host.fill_random(&mut offer.0);
         let secret = SecretKey::new(*random_secret(host));
         let expires_ms = now_ms.saturating_add(valid_ms);
         let kind = if share.is_some() { TicketKind::Share } else { TicketKind::Link };
-        let record = OfferRecord { secret: secret.clone(), expires_ms, share, used_by: None };
+        let record = OfferRecord {
+            secret: secret.clone(),
+            made_ms: now_ms,
+            expires_ms,
+            addresses: addresses.clone(),
+            share,
+            to,
+            end: None,
+        };
         self.inner.store.set_local(&[(&records::offer(&offer), Some(&record.to_bytes()))])?;
         Ok(Ticket { kind, inviter: self.device(), addresses, offer, secret, expires_ms })
-    }
-
-    /// Withdraws a ticket of this device. True: it was not used yet.
-    ///
-    /// # Errors
-    /// [`SpaceError::Write`].
-    pub fn withdraw_ticket(&self, ticket: &Ticket) -> Result<bool, SpaceError> {
-        let _control = self.control();
-        let name = records::offer(&ticket.offer);
-        let record: Option<OfferRecord> = records::read(&self.inner.store, &name)?;
-        self.inner.store.set_local(&[(&name, None)])?;
-        Ok(record.is_some_and(|record| record.used_by.is_none()))
-    }
-
-    /// Removes expired tickets; says how many are left.
-    fn sweep_tickets(&self, now_ms: i64) -> Result<usize, SpaceError> {
-        let offers = records::read_all::<OfferRecord>(&self.inner.store, records::OFFER_PREFIX)?;
-        let (expired, left): (Vec<_>, Vec<_>) = offers.into_iter().partition(|(_, offer)| offer.expires_ms <= now_ms);
-        let removals: Vec<(&str, Option<&[u8]>)> = expired.iter().map(|(name, _)| (name.as_str(), None)).collect();
-        if !removals.is_empty() {
-            self.inner.store.set_local(&removals)?;
-        }
-        Ok(left.len())
     }
 
     /// Honours a ticket of this device for `remote`, if `proves` says that it knows the ticket's secret. The same device
@@ -181,23 +194,35 @@ impl Database {
     pub(crate) fn redeem(
         &self,
         remote: &DeviceId,
-        offer: &[u8; 16],
+        offer: &OfferId,
         enrolment: &Enrolment,
         proves: impl FnOnce(&SecretKey) -> bool,
     ) -> Result<Welcome, RedeemError> {
         let control = self.control();
         let name = records::offer(offer);
         let mut record: OfferRecord = records::read(&self.inner.store, &name)?.ok_or(SPENT)?;
-        let expired = record.expires_ms <= self.inner.host.now_ms();
-        let others = record.used_by.is_some_and(|device| device != *remote);
-        if !proves(&record.secret) || expired || others {
+        let now_ms = self.inner.host.now_ms();
+        let asks_again = match &record.end {
+            None => None,
+            Some((OfferEnd::Used { device, granted, .. }, _)) if device == remote => Some(*granted),
+            Some(_) => return Err(SPENT),
+        };
+        if !proves(&record.secret) || record.expires_ms <= now_ms {
             return Err(SPENT);
         }
-        record.used_by = Some(*remote);
-        let used = record.to_bytes();
-        let used: (&str, Option<&[u8]>) = (&name, Some(&used));
-        match (&record.share, enrolment) {
+        let identity = match enrolment {
+            Enrolment::Member(card) => Some(card.identity()),
+            Enrolment::Device { .. } => None,
+        };
+        let (share, to) = (record.share, record.to);
+        let mut use_up = |granted| {
+            record.end = Some((OfferEnd::Used { device: *remote, identity, granted }, now_ms));
+            record.to_bytes()
+        };
+        match (share, enrolment) {
             (None, Enrolment::Device { agreement, possession }) => {
+                let used = use_up(true);
+                let used: (&str, Option<&[u8]>) = (&name, Some(&used));
                 self.certify(remote, agreement, possession, used)?;
                 self.refresh_all(&control)?;
                 self.welcome(&control, remote, self.inner.store.spaces(), true)
@@ -206,12 +231,23 @@ impl Database {
                 if Some(card.identity()) == self.identity() {
                     return Err(RedeemError::Refused(TicketRefusal::OwnTicket));
                 }
-                if card.certificates.iter().all(|one| one.device != *remote) || card.verify().is_err() {
+                let is_theirs = card.certificates.iter().any(|one| one.device == *remote) && card.verify().is_ok();
+                if !is_theirs || to.is_some_and(|to| Some(to) != identity) {
                     return Err(SPENT);
                 }
-                self.inner.store.set_local(&[used])?;
-                self.grant_locked(&control, space, card, *rank)?;
-                self.welcome(&control, remote, vec![*space], false)
+                if asks_again == Some(true) {
+                    // A rank is given once: who lost it since doesn't get it back with an old ticket.
+                    let state = self.refresh(&control, &space)?;
+                    if state.membership.rank(remote).is_none() {
+                        return Err(SPENT);
+                    }
+                } else {
+                    let (used, given) = (use_up(false), use_up(true));
+                    self.inner.store.set_local(&[(&name, Some(&used))])?;
+                    self.grant_locked(&control, &space, card, rank)?;
+                    self.inner.store.set_local(&[(&name, Some(&given))])?;
+                }
+                self.welcome(&control, remote, vec![space], false)
             }
             (None, Enrolment::Member(_)) => Err(RedeemError::Refused(TicketRefusal::HasIdentity)),
             (Some(_), Enrolment::Device { .. }) => Err(RedeemError::Refused(TicketRefusal::NeedsIdentity)),

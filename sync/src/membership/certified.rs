@@ -173,6 +173,14 @@ impl Certified {
         lengths.min().unwrap_or(u64::MAX)
     }
 
+    /// Whether the author of a commit was a device of `identity` by then.
+    pub(super) fn belongs(&self, number: usize, identity: &IdentityId, history: &History<'_>) -> bool {
+        let commit = history.commit(number);
+        let mut said = self.identities(&commit.writer.device).iter().filter(|(of, _)| of == identity);
+        said.any(|(_, origin)| history.precedes(*origin, number))
+            && commit.sequence < self.control_length(identity, &commit.writer, history)
+    }
+
     /// Whether the commit has a certificate that counts.
     pub(super) fn is_certificate(&self, number: usize) -> bool {
         self.certificates.contains(&number)

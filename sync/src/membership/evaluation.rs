@@ -12,7 +12,7 @@ use super::past::{History, Origin};
 use super::{MemberState, Membership, Verdict};
 use crate::identity::IdentityId;
 use crate::keys::SealedNote;
-use crate::space::{ControlOperation, CutRecord, EpochStart, Grant, OperationError, Revoke, SpaceGenesis};
+use crate::space::{ControlOperation, CutRecord, EpochStart, Grant, Leave, OperationError, Revoke, SpaceGenesis};
 
 /// What the control plane means: `genesis` is that of the space, `commits` are all applied control commits in any order.
 pub(crate) fn evaluate(genesis: &SpaceGenesis, commits: &[ControlCommit]) -> Membership {
@@ -24,8 +24,10 @@ pub(crate) fn evaluate(genesis: &SpaceGenesis, commits: &[ControlCommit]) -> Mem
         authority: vec![None; history.len()],
         grants: BTreeMap::new(),
         revokes: BTreeMap::new(),
+        leaves: BTreeMap::new(),
         history,
     };
+    evaluation.collect_leaves();
     evaluation.owners_level();
     evaluation.admins_level();
     evaluation.members_level();
@@ -55,9 +57,23 @@ struct Evaluation<'a> {
     authority: Vec<Option<Rank>>,
     grants: BTreeMap<IdentityId, Vec<EffectiveGrant>>,
     revokes: BTreeMap<IdentityId, Vec<EffectiveRevoke>>,
+    /// The commits by which each identity left.
+    leaves: BTreeMap<IdentityId, Vec<usize>>,
 }
 
 impl Evaluation<'_> {
+    /// Leaving needs no rank: it is decided by certificates alone, before any rank is.
+    fn collect_leaves(&mut self) {
+        for (number, operation) in self.history.operations() {
+            if let ControlOperation::Leave(Leave { identity, .. }) = operation
+                && !self.owners.contains(identity)
+                && self.certified.belongs(number, identity, &self.history)
+            {
+                self.leaves.entry(*identity).or_default().push(number);
+            }
+        }
+    }
+
     fn owners_level(&mut self) {
         let acting: Vec<usize> = (0..self.history.len())
             .filter(|number| self.identities_at(*number).any(|identity| self.owners.contains(&identity)))
@@ -133,17 +149,27 @@ impl Evaluation<'_> {
 
     fn is_revoked(&self, identity: &IdentityId, grant: EffectiveGrant) -> bool {
         self.revokes_of(identity).any(|revoke| self.takes_back(revoke, grant))
+            || self.leaves_of(identity).any(|leave| !self.history.precedes(Origin::Commit(leave), grant.commit))
     }
 
-    /// The identities that the author of a commit had been certified for by then.
+    fn leaves_of(&self, identity: &IdentityId) -> impl Iterator<Item = usize> + use<'_> {
+        self.leaves.get(identity).into_iter().flatten().copied()
+    }
+
+    /// Whether the identity had not left by the commit: each leave has the commit in its past, or an effective grant
+    /// followed the leave before the commit's log began.
+    fn is_before_leaves(&self, identity: &IdentityId, number: usize) -> bool {
+        self.leaves_of(identity).all(|leave| {
+            self.history.precedes(Origin::Commit(number), leave)
+                || self.began_after_regrant(&self.history.commit(number).writer, identity, leave)
+        })
+    }
+
+    /// The identities that the author of a commit was a device of by then.
     fn identities_at(&self, number: usize) -> impl Iterator<Item = IdentityId> + '_ {
-        let commit = self.history.commit(number);
-        let certified = self.certified.identities(&commit.writer.device).iter();
-        let by_then = certified.filter(move |(_, origin)| self.history.precedes(*origin, number));
-        let within = move |identity: &IdentityId| {
-            commit.sequence < self.certified.control_length(identity, &commit.writer, &self.history)
-        };
-        by_then.map(|(identity, _)| *identity).filter(within)
+        let ever = self.certified.identities(&self.history.commit(number).writer.device).iter();
+        let ever = ever.map(|(identity, _)| *identity);
+        ever.filter(move |identity| self.certified.belongs(number, identity, &self.history))
     }
 
     /// The highest rank below owner that the author of a commit can show, by the grants and revocations decided so far.
@@ -152,6 +178,7 @@ impl Evaluation<'_> {
             return None;
         }
         self.identities_at(number)
+            .filter(|identity| self.is_before_leaves(identity, number))
             .flat_map(|identity| self.grants_of(&identity).map(move |grant| (identity, grant)))
             .filter(|(identity, grant)| {
                 let taken = self.revokes_of(identity).any(|revoke| {
@@ -170,7 +197,7 @@ impl Evaluation<'_> {
         identities.all(|(identity, _)| {
             self.revokes_of(identity).all(|revoke| match self.control_cut(revoke, &commit.writer) {
                 Some(length) => commit.sequence < length,
-                None => self.began_after_regrant(&commit.writer, identity, revoke),
+                None => self.began_after_regrant(&commit.writer, identity, revoke.commit),
             })
         })
     }
@@ -189,17 +216,24 @@ impl Evaluation<'_> {
         }
     }
 
+    fn leave_at(&self, number: usize) -> Option<&Leave> {
+        match self.history.operation(number) {
+            Ok(ControlOperation::Leave(leave)) => Some(leave),
+            _ => None,
+        }
+    }
+
     fn control_cut(&self, revoke: EffectiveRevoke, writer: &WriterId) -> Option<u64> {
         let cuts = &self.revoke_at(revoke.commit)?.cuts;
         let cuts = cuts.iter().filter(|cut| cut.plane == Plane::Control && cut.writer == *writer);
         cuts.map(|cut| cut.length).min()
     }
 
-    /// Whether the writer's log began in the knowledge of a grant that was made in the knowledge of the revocation.
-    fn began_after_regrant(&self, writer: &WriterId, identity: &IdentityId, revoke: EffectiveRevoke) -> bool {
+    /// Whether the writer's log began in the knowledge of a grant that was made in the knowledge of the commit `end`.
+    fn began_after_regrant(&self, writer: &WriterId, identity: &IdentityId, end: usize) -> bool {
         self.history.first_of(writer).is_some_and(|first| {
             self.grants_of(identity).any(|grant| {
-                self.history.precedes(Origin::Commit(revoke.commit), grant.commit)
+                self.history.precedes(Origin::Commit(end), grant.commit)
                     && self.history.precedes(Origin::Commit(grant.commit), first)
             })
         })
@@ -252,7 +286,8 @@ impl Evaluation<'_> {
     fn member_state(&self, identity: &IdentityId, rank: Option<Rank>, name: Option<SealedNote>) -> MemberState {
         let (devices, removed) = (self.certified.of(identity), self.certified.removed_by(identity));
         let (root, genesis) = (self.certified.root_of(identity), self.certified.genesis_of(identity));
-        MemberState { rank, name, devices, removed, root, genesis }
+        let left = rank.is_none() && self.leaves.contains_key(identity);
+        MemberState { rank, left, name, devices, removed, root, genesis }
     }
 
     /// What the data logs of a device are worth.
@@ -272,6 +307,11 @@ impl Evaluation<'_> {
                     let listed = self.revoke_at(revoke.commit).map_or(&[][..], |revoke| &revoke.cuts);
                     add_data_cuts(listed, device, &mut cuts);
                 }
+            }
+            let mut others = identities.iter().filter(|(other, _)| other != identity);
+            if !others.any(|(other, _)| self.current_rank(other) >= Some(Rank::Writer)) {
+                let leaves = self.leaves_of(identity).filter_map(|leave| self.leave_at(leave));
+                leaves.for_each(|leave| add_data_cuts(&leave.cuts, device, &mut cuts));
             }
             for number in self.certified.removals(identity, device) {
                 let mut others = self.certified.identities_now(device);
@@ -330,6 +370,7 @@ impl Evaluation<'_> {
             ControlOperation::Genesis(genesis) => genesis == self.genesis,
             ControlOperation::AddDevice { .. } => self.certified.is_certificate(number),
             ControlOperation::RemoveDevice(removal) => self.certified.is_removal(number, removal),
+            ControlOperation::Leave(leave) => self.leaves_of(&leave.identity).any(|effective| effective == number),
             ControlOperation::Grant(grant) => rank >= Some(Rank::Admin) && Some(grant.rank) < rank,
             ControlOperation::Revoke(revoke) => {
                 self.revokes_of(&revoke.identity).any(|effective| effective.commit == number)
@@ -377,7 +418,8 @@ impl Evaluation<'_> {
                 ControlOperation::Genesis(_)
                 | ControlOperation::Label(_)
                 | ControlOperation::Level(_)
-                | ControlOperation::Fork(_) => {}
+                | ControlOperation::Fork(_)
+                | ControlOperation::Leave(_) => {}
             }
         }
         for (start, counts) in starts {

@@ -97,6 +97,9 @@ impl<'a> Oracle<'a> {
         let device = self.commits[number].0.writer.device;
         let mut now = self.identities(&device, Some(number));
         now.retain(|identity| !self.is_cut_off(number, identity));
+        now.retain(|identity| {
+            self.leaves(identity).iter().all(|leave| self.is_untouched(number, identity, *leave, rank))
+        });
         let acts = now.iter().any(|identity| self.is_owner(identity))
             || (rank < Rank::Owner
                 && self.is_within_cuts(number, rank)
@@ -130,6 +133,35 @@ impl<'a> Oracle<'a> {
         })
     }
 
+    /// The commits by which `identity` leaves: it is no owner, and their authors were devices of it.
+    fn leaves(&self, identity: &IdentityId) -> Vec<usize> {
+        let says = |number: &usize| matches!(&self.commits[*number].1, ControlOperation::Leave(leave) if leave.identity == *identity);
+        let theirs = |number: &usize| {
+            let device = self.commits[*number].0.writer.device;
+            self.identities(&device, Some(*number)).contains(identity) && !self.is_cut_off(*number, identity)
+        };
+        self.all().filter(|number| !self.is_owner(identity) && says(number) && theirs(number)).collect()
+    }
+
+    pub(super) fn ever_left(&self, identity: &IdentityId) -> bool {
+        !self.leaves(identity).is_empty()
+    }
+
+    /// Whether a commit for an identity came before the leave, or stands in a log that began after the identity was let in again.
+    fn is_untouched(&self, number: usize, identity: &IdentityId, leave: usize, rank: Rank) -> bool {
+        self.before(number, leave) || self.begins_after_regrant(number, identity, leave, rank)
+    }
+
+    /// Whether the log of a commit begins after a grant to the identity that came after `end`.
+    fn begins_after_regrant(&self, number: usize, identity: &IdentityId, end: usize, rank: Rank) -> bool {
+        let writer = self.commits[number].0.writer;
+        let first = |other: &usize| self.commits[*other].0.writer == writer && self.commits[*other].0.sequence == 0;
+        let grants = self.grants(identity, rank);
+        self.all()
+            .filter(first)
+            .any(|first| grants.iter().any(|(_, grant)| self.before(end, *grant) && self.before(*grant, first)))
+    }
+
     /// The rank that a device has in the end.
     pub(super) fn rank_of_device(&self, device: &DeviceId) -> Option<Rank> {
         let mut identities = self.identities(device, None);
@@ -144,6 +176,10 @@ impl<'a> Oracle<'a> {
                 && !self.revokes(identity, rank).iter().any(|(level, revoke)| {
                     self.before(*revoke, number) && !self.before(*revoke, *grant) && level > granted
                 })
+                && !self
+                    .leaves(identity)
+                    .iter()
+                    .any(|leave| self.before(*leave, number) && !self.before(*leave, *grant))
         })
     }
 
@@ -160,13 +196,7 @@ impl<'a> Oracle<'a> {
                 if cuts.peek().is_some() {
                     return cuts.all(|cut| commit.sequence < cut.length);
                 }
-                let first = |other: &usize| {
-                    self.commits[*other].0.writer == commit.writer && self.commits[*other].0.sequence == 0
-                };
-                let grants = self.grants(identity, rank);
-                self.all().filter(first).any(|first| {
-                    grants.iter().any(|(_, grant)| self.before(*revoke, *grant) && self.before(*grant, first))
-                })
+                self.begins_after_regrant(number, identity, *revoke, rank)
             })
         })
     }
@@ -206,12 +236,18 @@ impl<'a> Oracle<'a> {
                             .revokes(identity, level)
                             .iter()
                             .any(|(higher, other)| higher > granted && !self.before(*other, *grant))
+                        && !self.is_left(identity, *grant)
                 });
                 (!too_high).then_some((level, number))
             }
             _ => None,
         });
         made.collect()
+    }
+
+    /// Whether the identity left, and the grant was not made in knowledge of that.
+    fn is_left(&self, identity: &IdentityId, grant: usize) -> bool {
+        self.leaves(identity).iter().any(|leave| !self.before(*leave, grant))
     }
 
     /// The rank an identity has in the end.
@@ -223,6 +259,7 @@ impl<'a> Oracle<'a> {
         let grants = self.grants(identity, Rank::Relay).into_iter();
         let standing = grants.filter(|(granted, grant)| {
             !revokes.iter().any(|(level, revoke)| level > granted && !self.before(*revoke, *grant))
+                && !self.is_left(identity, *grant)
         });
         standing.map(|(granted, _)| granted).max()
     }
@@ -247,6 +284,7 @@ impl<'a> Oracle<'a> {
                 ControlOperation::Rotate(_) => at_least(Rank::Writer),
                 ControlOperation::Wraps(_) => at_least(Rank::Reader),
                 ControlOperation::RemoveDevice(_) => self.is_removal(*number),
+                ControlOperation::Leave(leave) => self.leaves(&leave.identity).contains(number),
                 ControlOperation::Fork(fork) => fork.verify(&self.genesis.space()),
             }
         };

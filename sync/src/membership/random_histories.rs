@@ -15,7 +15,7 @@ use crate::codec::Codec;
 use crate::identity::{Certificate, IdentityCard};
 use crate::keys::{NotePurpose, SealedNote, Wrapped};
 use crate::simulation::{Person, SimulatedHost};
-use crate::space::{ControlOperation, CutRecord, EpochStart, Founder, Grant, Revoke, SpaceGenesis};
+use crate::space::{ControlOperation, CutRecord, EpochStart, Founder, Grant, Leave, Revoke, SpaceGenesis};
 
 /// Commits without a store: who knows what is kept by hand.
 pub(super) struct World {
@@ -142,6 +142,20 @@ impl World {
         self.people[person].remove(&self.genesis.space(), stolen, cuts, self.start(2, epoch, &[device]))
     }
 
+    /// The person leaves; `device` knows so much of the person's data logs.
+    pub(super) fn leave(&self, device: DeviceId, person: usize) -> ControlOperation {
+        let known = self.known.get(&device).cloned().unwrap_or_default();
+        let theirs: BTreeSet<DeviceId> = self.people[person].devices.iter().map(|(key, _, _)| key.device()).collect();
+        let logs = known.iter().filter(|(writer, _)| theirs.contains(&writer.device));
+        let cut = |(writer, prefix): (&WriterId, &Prefix)| CutRecord {
+            plane: Plane::Data,
+            writer: *writer,
+            length: prefix.length * 10,
+            root: [0; 32],
+        };
+        ControlOperation::Leave(Leave { identity: self.people[person].id(), cuts: logs.map(cut).collect() })
+    }
+
     pub(super) fn start(&self, number: u64, id: u8, recipients: &[DeviceId]) -> EpochStart {
         let wraps = recipients.iter().map(|device| (*device, no_key())).collect();
         EpochStart { number, id: EpochId([id; 32]), wraps, older: vec![] }
@@ -157,7 +171,7 @@ impl World {
         let person = self.host.below(self.people.len() + 2).saturating_sub(2);
         let device = self.device(person, usize::from(self.host.below(4) == 0));
         let other = self.host.below(self.people.len());
-        let operation = match self.host.below(17) {
+        let operation = match self.host.below(19) {
             0..6 => {
                 let from = self.device(other, usize::from(self.host.below(4) == 0));
                 return self.hear(device, from);
@@ -186,6 +200,19 @@ impl World {
                 let by = if self.host.below(4) == 0 { other } else { person };
                 let stolen = self.device(person, usize::from(self.host.below(4) > 0));
                 self.remove(device, by, stolen, self.host.below(200) as u8)
+            }
+            // Mostly for oneself; now and then by somebody who has no say in it.
+            15 => {
+                let leave = self.leave(device, if self.host.below(4) == 0 { other } else { person });
+                self.say(device, &leave);
+                if self.host.below(2) == 0 {
+                    return;
+                }
+                // The owner hears of it, and lets the person in again.
+                let owner = self.device(0, 0);
+                self.hear(owner, device);
+                let again = self.grant(person, [Rank::Writer, Rank::Admin][self.host.below(2)]);
+                return self.say(owner, &again);
             }
             _ => {
                 let mut operation = self.revoke(device, other, self.host.below(200) as u8);
@@ -218,7 +245,7 @@ fn shuffled(host: &SimulatedHost, commits: &[ControlCommit]) -> Vec<ControlCommi
 
 #[test]
 fn random_histories_mean_what_the_rules_say_in_any_order() {
-    let (mut effective, mut void, mut removed, mut stolen) = (0, 0, 0, 0);
+    let (mut effective, mut void, mut removed, mut stolen, mut left, mut back) = (0, 0, 0, 0, 0, 0);
     for seed in 0..100 {
         let mut world = World::new(seed, 5);
         (0..90).for_each(|_| world.step());
@@ -228,7 +255,13 @@ fn random_histories_mean_what_the_rules_say_in_any_order() {
         for (number, person) in world.people.iter().enumerate() {
             let rank = membership.identities.get(&person.id()).and_then(|member| member.rank);
             assert_eq!(rank, oracle.rank(&person.id()), "seed {seed}, person {number}");
-            removed += usize::from(membership.identities.contains_key(&person.id()) && rank.is_none());
+            let member = membership.identities.get(&person.id());
+            removed += usize::from(member.is_some() && rank.is_none());
+            let said = oracle.ever_left(&person.id());
+            let gone = member.is_some_and(|member| member.left);
+            assert_eq!(gone, member.is_some() && said && rank.is_none(), "seed {seed}, person {number}");
+            left += usize::from(gone);
+            back += usize::from(said && rank.is_some());
             for (key, _, _) in &person.devices {
                 let device = key.device();
                 assert_eq!(membership.rank(&device), oracle.rank_of_device(&device), "seed {seed}, person {number}");
@@ -250,7 +283,7 @@ fn random_histories_mean_what_the_rules_say_in_any_order() {
     }
     // The histories are worth something only if all of it happens.
     assert!(
-        effective > 500 && void > 500 && removed > 20 && stolen > 20,
-        "{effective} effective, {void} void, {removed} removed, {stolen} stolen"
+        effective > 500 && void > 500 && removed > 20 && stolen > 20 && left > 20 && back > 10,
+        "{effective} effective, {void} void, {removed} removed, {stolen} stolen, {left} left, {back} came back"
     );
 }

@@ -1,6 +1,7 @@
-//! The rules one by one, as short stories; those about the devices of an identity in `devices`.
+//! The rules one by one, as short stories; those about the devices of an identity in `devices`, about leaving in `leaving`.
 
 mod devices;
+mod leaving;
 
 use std::collections::BTreeSet;
 

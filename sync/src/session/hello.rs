@@ -12,6 +12,7 @@ use crate::codec::{Codec, put_option};
 use crate::database::Database;
 use crate::device::verify;
 use crate::identity::IdentityGenesis;
+use crate::ticket::OfferId;
 
 /// The protocol version that this software speaks.
 const VERSION: u64 = 5;
@@ -103,13 +104,13 @@ impl Channel {
     }
 
     /// Proves that this side knows a ticket's secret, on this channel only.
-    pub(super) fn ticket_proof(&self, secret: &SecretKey, offer: &[u8; 16]) -> [u8; 32] {
+    pub(super) fn ticket_proof(&self, secret: &SecretKey, offer: &OfferId) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(secret.expose());
-        hasher.update(b"tidewater 2026 ticket proof v1").update(&self.transcript).update(offer);
+        hasher.update(b"tidewater 2026 ticket proof v1").update(&self.transcript).update(&offer.0);
         *hasher.finalize().as_bytes()
     }
 
-    pub(super) fn proves_ticket(&self, secret: &SecretKey, offer: &[u8; 16], proof: &[u8; 32]) -> bool {
+    pub(super) fn proves_ticket(&self, secret: &SecretKey, offer: &OfferId, proof: &[u8; 32]) -> bool {
         self.ticket_proof(secret, offer).ct_eq(proof).into()
     }
 

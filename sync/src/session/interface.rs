@@ -6,7 +6,7 @@ use tidewater_engine::log::Plane;
 #[cfg(doc)]
 use crate::database::Database;
 use crate::identity::IdentityId;
-use crate::ticket::Ticket;
+use crate::ticket::{OfferId, Ticket};
 
 /// Which side opened the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub enum SessionEvent {
         /// Entries that the other side had and this one lacked since the session began.
         expected: u64,
     },
-    /// Another identity gave this one a rank in a space; it waits for a decision: see [`Database::space_offers`].
+    /// Another identity gave this one a rank in a space, or offers one; it waits for a decision: see [`Database::space_offers`].
     Offered {
         /// The space.
         space: SpaceId,
@@ -107,6 +107,16 @@ pub enum SessionEvent {
         identity: IdentityId,
         /// What.
         news: ContactNews,
+    },
+    /// The identity that an offer of this device is for turned it down.
+    OfferDeclined {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// An offer that was accepted here is over: it was taken back, or has expired. Ask for a new one.
+    OfferRefused {
+        /// The space.
+        space: SpaceId,
     },
     /// Both sides hold the same in this space, as far as each told the other.
     InSync {
@@ -124,7 +134,12 @@ pub enum SessionEvent {
         /// A length at which the roots differ.
         length: u64,
     },
-    /// The other device has lost, or never had, a rank in a space that was exchanged until now.
+    /// The other device holds what this one said when it left a space: see [`Database::leave`].
+    LeaveHeard {
+        /// The space.
+        space: SpaceId,
+    },
+    /// The other device has lost, or never had, a rank in a space that was exchanged until now, or this one left it.
     SpaceClosed {
         /// The space.
         space: SpaceId,

@@ -4,7 +4,7 @@ use super::message::Message;
 use super::{Phase, Session, SessionError, SessionEvent, TicketRefusal, unexpected};
 use crate::database::{Enrolment, RedeemError};
 use crate::identity::IdentityGenesis;
-use crate::ticket::Ticket;
+use crate::ticket::{OfferId, Ticket};
 
 impl Session {
     /// The joiner shows that it knows the ticket's secret.
@@ -26,7 +26,7 @@ impl Session {
     /// The inviter answers. A refusal says little, and ends the session.
     pub(super) fn admit(
         &mut self,
-        offer: &[u8; 16],
+        offer: &OfferId,
         proof: &[u8; 32],
         enrolment: &Enrolment,
     ) -> Result<(), SessionError> {
@@ -81,6 +81,10 @@ impl Session {
             Message::Refuse(refusal) => Err(SessionError::Ticket(refusal)),
             // The inviter lists what is in common, which is nothing yet.
             Message::Spaces { more, listed } => self.take_listing(more, &listed),
+            // What the inviter's device has to say to this identity, or asks of it, beside.
+            Message::Offer(_) | Message::Decline(_) | Message::Over(_) | Message::Join { .. } => {
+                self.take_sharing(message)
+            }
             _ => Err(unexpected("instead of an answer to the ticket")),
         }
     }

@@ -41,6 +41,8 @@ pub(super) const MAX_UNMATCHED_OF_STRANGER: usize = 1_024;
 pub(super) const MAX_INVITES: usize = 4_096;
 /// How many messages about being contacts are taken in one session.
 pub(super) const MAX_CONTACT_MESSAGES: usize = 256;
+/// How many offers are taken in one session; the others are passed over.
+pub(super) const MAX_OFFERS_TAKEN: usize = 256;
 /// How many logs one frame of a version vector names.
 pub(super) const LOGS_PER_FRAME: usize = 2_048;
 /// How many logs that aren't held here are remembered of the other side's vectors, all spaces together. Of the others it is

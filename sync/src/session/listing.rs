@@ -51,7 +51,7 @@ impl Session {
         let spaces = self.database.all_spaces()?;
         let mut listings = Vec::new();
         for (space, state) in &spaces {
-            if state.membership.rank(&self.config.remote).is_some() {
+            if self.shares(space, state)? {
                 self.announce(*space)?;
                 listings.push(self.listing(space, state)?);
             }
@@ -65,6 +65,18 @@ impl Session {
         }
         // Vectors come after the listing: of a space that wasn't listed the other side takes none.
         spaces.iter().try_for_each(|(space, state)| self.settle(space, state))
+    }
+
+    /// Whether the space is this side's and the other's, in this side's eyes. Devices of one identity that left go on telling each
+    /// other what they hold: so each learns of it.
+    fn shares(&self, space: &SpaceId, state: &SpaceState) -> Result<bool, SessionError> {
+        let is_own = self.peer.is_some() && self.peer == self.database.identity();
+        Ok((is_own && self.database.has_left(state)) || self.may_invite(space, state)?)
+    }
+
+    /// Whether the other side has a rank, and this side has not left.
+    fn may_invite(&self, space: &SpaceId, state: &SpaceState) -> Result<bool, SessionError> {
+        Ok(state.membership.rank(&self.config.remote).is_some() && !self.database.is_away(space, state)?)
     }
 
     /// Notes that the other side is told of a space. True: it wasn't before.
@@ -126,8 +138,11 @@ impl Session {
 
     /// The control plane of a space may have moved: opens, closes or offers what follows from it.
     pub(super) fn review(&mut self, space: &SpaceId) -> Result<(), SessionError> {
+        if self.database.effective(space).is_none() {
+            return self.close_space(space);
+        }
         let state = self.database.space_state(space)?;
-        let has_rank = state.membership.rank(&self.config.remote).is_some();
+        let has_rank = self.shares(space, &state)?;
         if has_rank && self.announce(*space)? {
             let listing = self.listing(space, &state)?;
             self.send(&Message::Spaces { more: false, listed: vec![listing] });
@@ -152,23 +167,33 @@ impl Session {
     /// Brings the exchange of a space in line with the other side's rank and its listing.
     fn settle(&mut self, space: &SpaceId, state: &Arc<SpaceState>) -> Result<(), SessionError> {
         let tag = self.their_tag(space)?;
-        if state.membership.rank(&self.config.remote).is_none() && !planted!(RemovedStillTold) {
-            self.spaces.announced.remove(space);
-            self.spaces.tags.remove(&tag);
-            if self.exchanges.remove(space).is_some_and(|exchange| exchange.open) {
-                self.event(SessionEvent::SpaceClosed { space: *space });
-            }
-            return Ok(());
+        if !self.shares(space, state)? && !planted!(RemovedStillTold) {
+            return self.close_space(space);
         }
         let open = self.exchanges.get(space).is_some_and(|exchange| exchange.open);
         if let Some(summary) = self.spaces.unmatched.remove(&tag) {
             self.match_listing(space, state, summary, !open)
-        } else if !open && self.spaces.complete && !self.spaces.invited.contains(space) {
+        } else if !open
+            && self.spaces.complete
+            && !self.spaces.invited.contains(space)
+            && (self.may_invite(space, state)? || planted!(RemovedStillTold))
+        {
             self.invite(space, state);
             Ok(())
         } else {
             Ok(())
         }
+    }
+
+    /// The space is not the other side's any more, or not this side's.
+    fn close_space(&mut self, space: &SpaceId) -> Result<(), SessionError> {
+        self.spaces.announced.remove(space);
+        let tag = self.their_tag(space)?;
+        self.spaces.tags.remove(&tag);
+        if self.exchanges.remove(space).is_some_and(|exchange| exchange.open) {
+            self.event(SessionEvent::SpaceClosed { space: *space });
+        }
+        Ok(())
     }
 
     /// Both sides list the space: equal summaries need no more, others ask for vectors.
@@ -238,12 +263,15 @@ impl Session {
             return Err(SessionError::Protocol { why: "more invitations than are taken in one session".into() });
         }
         let space = invite.space();
-        if self.database.effective(&space).is_some() {
+        let decides = self.database.waits_for_decision(&space)?;
+        if self.database.effective(&space).is_some() && !decides {
             self.expect_control(space);
             return Ok(());
         }
         let Some(from) = self.peer else { return Ok(()) };
-        match self.database.decide_on_space(&from, &self.config.remote, invite.entries)? {
+        let decision = self.database.decide_on_space(&from, &self.config.remote, invite.entries)?;
+        // What was left, declined or forgotten here comes back by a decision only, whatever the policy.
+        match if decides { decision.max(Decision::Ask) } else { decision } {
             Decision::Accept => {
                 if self.database.accept_invite(invite)?.is_some() {
                     self.expect_control(space);

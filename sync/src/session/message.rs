@@ -8,9 +8,9 @@ use super::limits::{LOGS_PER_FRAME, MAX_FRAME_BYTES, MAX_REASON_BYTES, RUNGS, SP
 use super::numbers::LogName;
 use crate::codec::{Codec, Decoded, Malformed, Reader, put_bytes, put_list, put_number, put_option};
 use crate::contacts::ContactMessage;
-use crate::database::{Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
+use crate::database::{Delivery, Enrolment, Invite, MAX_PEER_ADDRESSES, Welcome};
 use crate::identity::{Certificate, IdentityGenesis};
-use crate::ticket::Ticket;
+use crate::ticket::{OfferId, Ticket};
 
 /// The kind of a batch.
 const BATCH: u8 = 8;
@@ -23,7 +23,7 @@ pub(super) enum Message {
     Hello(Hello),
     Proof(Box<Proof>),
     Join {
-        offer: [u8; 16],
+        offer: OfferId,
         proof: [u8; 32],
         enrolment: Enrolment,
     },
@@ -47,6 +47,12 @@ pub(super) enum Message {
     Bye {
         why: String,
     },
+    /// A space for the other side's identity, with the ticket that gives it.
+    Offer(Box<Delivery>),
+    /// The other side's offer is turned down.
+    Decline(OfferId),
+    /// The sender's own offer is over.
+    Over(OfferId),
     Branches(Branches),
 }
 
@@ -172,7 +178,7 @@ impl Codec for Message {
             }
             Self::Join { offer, proof, enrolment } => {
                 out.push(2);
-                out.extend_from_slice(offer);
+                offer.encode(out);
                 out.extend_from_slice(proof);
                 enrolment.encode(out);
             }
@@ -214,6 +220,18 @@ impl Codec for Message {
                 out.push(11);
                 put_bytes(out, why.as_bytes());
             }
+            Self::Offer(delivery) => {
+                out.push(12);
+                delivery.encode(out);
+            }
+            Self::Decline(offer) => {
+                out.push(13);
+                offer.encode(out);
+            }
+            Self::Over(offer) => {
+                out.push(14);
+                offer.encode(out);
+            }
             Self::Branches(branches) => {
                 out.push(20);
                 branches.encode(out);
@@ -226,7 +244,11 @@ impl Codec for Message {
         Ok(match reader.byte()? {
             0 => Self::Hello(Hello::decode(reader)?),
             1 => Self::Proof(Box::new(Proof { signature: reader.array()?, identity: reader.option()? })),
-            2 => Self::Join { offer: reader.array()?, proof: reader.array()?, enrolment: Enrolment::decode(reader)? },
+            2 => Self::Join {
+                offer: OfferId::decode(reader)?,
+                proof: reader.array()?,
+                enrolment: Enrolment::decode(reader)?,
+            },
             3 => Self::Welcome(Welcome::decode(reader)?),
             4 => Self::Refuse(TicketRefusal::decode(reader)?),
             5 => Self::Spaces { more: reader.bool()?, listed: reader.list(SPACES_PER_FRAME)? },
@@ -242,6 +264,9 @@ impl Codec for Message {
                 Self::Addresses((0..count).map(|_| reader.text(Ticket::MAX_ADDRESS_BYTES)).collect::<Decoded<_>>()?)
             }
             11 => Self::Bye { why: reader.text(MAX_REASON_BYTES)? },
+            12 => Self::Offer(Box::new(Delivery::decode(reader)?)),
+            13 => Self::Decline(OfferId::decode(reader)?),
+            14 => Self::Over(OfferId::decode(reader)?),
             20 => Self::Branches(Branches::decode(reader)?),
             kind if ContactMessage::KINDS.contains(&kind) => Self::Contact(ContactMessage::decode(kind, reader)?),
             _ => return Err(Malformed("a message of an unknown kind")),

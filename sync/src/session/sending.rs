@@ -130,6 +130,13 @@ impl Session {
     }
 
     fn note_answer(&mut self, sent: &InFlight, length: u64, verdict: BatchVerdict) -> Result<(), SessionError> {
+        // Another device of this identity is none of those who have to hear that it leaves.
+        let is_word = sent.plane == Plane::Control && sent.writer == self.database.writer();
+        let is_word = is_word && self.peer != self.database.identity();
+        if is_word && verdict == BatchVerdict::Taken && self.database.note_heard(&sent.space, &sent.writer, length)? {
+            self.event(SessionEvent::LeaveHeard { space: sent.space });
+            return self.review(&sent.space);
+        }
         if let Some(why) = verdict.explain() {
             self.note_error(&format!("the peer didn't take entries of {}: {why}", sent.writer));
         }
@@ -151,8 +158,8 @@ impl Session {
 
     /// Brings the status of a space up to date. True: both sides have come to hold the same.
     pub(super) fn update_status(&mut self, space: &SpaceId) -> Result<bool, SessionError> {
-        let state = self.database.space_state(space)?;
         let Some(exchange) = self.exchanges.get_mut(space).filter(|exchange| exchange.open) else { return Ok(false) };
+        let state = self.database.space_state(space)?;
         exchange.end_disputes(&state.table);
         let equal = exchange.compare(&self.database, space, &state.table)?;
         let news = equal && !exchange.equal;

@@ -6,4 +6,6 @@ mod exchange;
 mod forks;
 mod hostile;
 mod joining;
+mod leaving;
 mod members;
+mod offering;

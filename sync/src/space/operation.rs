@@ -31,6 +31,8 @@ pub(crate) enum ControlOperation {
     Level(u64),
     /// An identity removes a device of its own.
     RemoveDevice(Removal),
+    /// An identity leaves.
+    Leave(Leave),
     /// Proves that there are several histories of a log.
     Fork(Box<Fork>),
 }
@@ -50,6 +52,14 @@ pub(crate) struct Revoke {
     pub(crate) cuts: Vec<CutRecord>,
     /// A removal without new keys would remove nothing.
     pub(crate) rotation: EpochStart,
+}
+
+/// An identity gives up its ranks. It carries no keys: whoever leaves must not know the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leave {
+    pub(crate) identity: IdentityId,
+    /// How far the data logs of its devices count. Of their control logs counts what precedes the leave.
+    pub(crate) cuts: Vec<CutRecord>,
 }
 
 /// How far a log of a removed writer counts.
@@ -166,6 +176,11 @@ impl Codec for ControlOperation {
                 out.push(8);
                 removal.encode(out);
             }
+            Self::Leave(leave) => {
+                out.push(9);
+                leave.identity.encode(out);
+                put_list(out, &leave.cuts);
+            }
             Self::Fork(fork) => {
                 out.push(10);
                 fork.encode(out);
@@ -203,9 +218,19 @@ impl Codec for ControlOperation {
                 level => Self::Level(level),
             },
             8 => Self::RemoveDevice(Removal::decode(reader)?),
+            9 => Self::Leave(Leave::decode(reader)?),
             10 => Self::Fork(Box::new(Fork::decode(reader)?)),
             _ => return Err(Malformed("the operation's kind is unknown")),
         })
+    }
+}
+
+impl Leave {
+    fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let identity = IdentityId::decode(reader)?;
+        let cuts: Vec<CutRecord> = reader.list(ControlOperation::MAX_CUTS)?;
+        let of_data = cuts.iter().all(|cut| cut.plane == Plane::Data);
+        if of_data { Ok(Self { identity, cuts }) } else { Err(Malformed("a leave cuts data logs only")) }
     }
 }
 
@@ -328,6 +353,24 @@ mod tests {
         let zero = OperationError::Malformed(Malformed("feature levels count from 1"));
         assert_eq!(ControlOperation::read(&level(0)), Err(zero));
         assert_eq!(ControlOperation::read(&[]), Err(OperationError::Malformed(Malformed("an empty operation"))));
+    }
+
+    #[test]
+    fn a_leave_has_one_layout_and_names_data_logs_only() {
+        let writer = WriterId { device: DeviceId([2; 32]), incarnation: tidewater_engine::id::Incarnation([3; 8]) };
+        let leave = |plane| {
+            let cut = CutRecord { plane, writer, length: 300, root: [4; 32] };
+            ControlOperation::Leave(Leave { identity: IdentityId([1; 32]), cuts: vec![cut] }).to_bytes()
+        };
+        let bytes = leave(Plane::Data);
+        let golden = [&[1, 9][..], &[1; 32], &[1, 1], &[2; 32], &[3; 8], &[0xac, 2], &[4; 32]].concat();
+        assert_eq!(bytes, golden);
+        assert_eq!(ControlOperation::read(&bytes).map(|leave| leave.to_bytes()), Ok(golden));
+        for length in 1..bytes.len() {
+            assert!(matches!(ControlOperation::read(&bytes[..length]), Err(OperationError::Malformed(_))), "{length}");
+        }
+        let of_control = OperationError::Malformed(Malformed("a leave cuts data logs only"));
+        assert_eq!(ControlOperation::read(&leave(Plane::Control)), Err(of_control));
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn seeds() -> Vec<Vec<u8>> {
         let others = people.cards[0].certificates.iter().map(|one| one.device).filter(|one| *one != database.device());
         // Only the device that holds the root key may.
         others.for_each(|one| drop(database.remove_device(&one)));
+        let _ = database.leave(&people.space);
         bodies
             .extend(database.control_commits(&people.space).expect("an honest log").into_iter().map(|said| said.body));
     }

@@ -2,7 +2,7 @@
 
 use tidewater_engine::id::DeviceId;
 use tidewater_engine::space::SecretKey;
-use tidewater_sync::{Ticket, TicketKind};
+use tidewater_sync::{OfferId, Ticket, TicketKind};
 
 use super::{Memory, Target, armored};
 
@@ -32,7 +32,7 @@ fn seeds() -> Vec<Vec<u8>> {
         kind,
         inviter: DeviceId([1; 32]),
         addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
-        offer: [2; 16],
+        offer: OfferId([2; 16]),
         secret: SecretKey::new([3; 32]),
         expires_ms: 1_790_000_000_000,
     };

@@ -83,6 +83,12 @@ fn a_shared_space_is_read_by_its_reader_and_by_nobody_else() {
     let joined = desk.run("b", &["join", &ticket, "--name", "Grace", "--p2p", "127.0.0.1:0", "--json"]).json();
     assert_eq!(joined["spaces"], json!([space]));
     assert_eq!(sharing.wait(), 0);
+    let offer = desk.run("a", &["offer", "list", "--json"]).json()[0].clone();
+    assert_eq!((&offer["state"], &offer["rank"], &offer["space"]), (&json!("used"), &json!("read"), &json!(space)));
+    let used = offer["offer"].as_str().expect("an id").to_owned();
+    desk.run("a", &["offer", "cancel", &used]).assert_refused(1, "is used already");
+    desk.run("a", &["offer", "cancel", "5a"]).assert_refused(2, "32 hexadecimal digits");
+    desk.run("a", &["offer", "cancel", &"5a".repeat(16)]).assert_refused(3, "made no offer");
     assert_eq!(desk.run("b", &["get", "plans", "p", "--json"]).json()["where"], "the sea");
     assert_eq!(desk.run("b", &["get", "notes", "secret"]).code, 3);
     let refused = desk.run("b", &["put", "plans", "q", "{}", "--space", "Family"]);
@@ -96,6 +102,16 @@ fn a_shared_space_is_read_by_its_reader_and_by_nobody_else() {
     desk.run("a", &["rank", "5a", "read", "--space", "Family"]).assert_refused(2, "the identity");
     let nobody = "5a".repeat(32);
     desk.run("a", &["rank", &nobody, "read", "--space", "Family"]).assert_refused(3, "is no member");
+    desk.run("a", &["leave", "Family"]).assert_refused(6, "an owner can't leave");
+    desk.run("b", &["space", "forget", "Family"]).assert_refused(1, "leave it first");
+    let left = desk.run("b", &["leave", "Family", "--timeout", "0", "--p2p", "127.0.0.1:0", "--json"]).json();
+    assert_eq!((&left["heard"], &left["forgotten"]), (&json!(false), &json!(false)));
+    desk.run("b", &["leave", "Family"]).assert_refused(6, "has left space");
+    assert_eq!(desk.run("b", &["put", "plans", "q", "{}", "--space", "Family"]).code, 6);
+    assert_eq!(desk.run("b", &["get", "plans", "p", "--json"]).json()["where"], "the sea", "it keeps what was read");
+    desk.run("b", &["space", "forget", "Family"]).assert_refused(1, "no member has heard yet");
+    assert_eq!(desk.run("b", &["space", "forget", "Family", "--untold"]).code, 0);
+    assert_eq!(desk.run("b", &["get", "plans", "p"]).code, 3);
     assert_eq!(desk.run("a", &["revoke", grace["identity"].as_str().expect("an id"), "--space", "Family"]).code, 0);
     assert_eq!(desk.run("a", &["members", "--space", "Family", "--json"]).json().as_array().map(Vec::len), Some(1));
 }

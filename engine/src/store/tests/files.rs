@@ -4,7 +4,7 @@ use super::world::{Replica, SPACE, TestHost, converge, device, options, table};
 use crate::id::Incarnation;
 use crate::log::Plane;
 use crate::space::{Authority, Cut, Rank};
-use crate::store::{Edit, Location, OpenError, Store, TransactionError, WriteError};
+use crate::store::{Edit, Location, OpenError, ReadError, Store, TransactionError, WriteError};
 use crate::value::Value;
 
 fn at(seed: u8, path: &std::path::Path, mirror: &std::path::Path) -> Replica {
@@ -295,4 +295,49 @@ fn a_table_outlives_the_process_with_every_authority_in_it() {
     let host = TestHost::new(1);
     let store = Store::open(Location::File(path), options(1, host, Some(&mirror))).unwrap();
     assert_eq!(store.effective(&SPACE).as_deref(), Some(&changed));
+}
+
+/// Nothing of a forgotten space is left in the file, what else is there stays, and the space comes back from others under
+/// another writer.
+#[test]
+fn a_space_is_forgotten_and_comes_back_from_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mirror) = (folder.path().join("a.tide"), folder.path().join("mirror"));
+    let (a, b) = (at(1, &path, &mirror), Replica::new(2));
+    let other = crate::id::SpaceId([8; 32]);
+    a.store.set_effective(other, table()).unwrap();
+    let in_other = |replica: &Replica, id: &str| {
+        let kept = replica.store.snapshot().unwrap().get(Some(&other), "notes", id).unwrap();
+        kept.map(|document| document.fields.get("x").cloned())
+    };
+    let write_other = |replica: &Replica, id: &str| {
+        let written = replica.write(|tx| {
+            tx.in_space(other)?;
+            tx.insert("notes", Some(id), [("x".to_owned(), Value::Int(7))].into()).map(drop)
+        });
+        written.unwrap();
+    };
+    a.insert("n", &[("x", Value::Int(1))]);
+    write_other(&a, "kept");
+    converge(&a, &b);
+    let writer = a.store.writer();
+    a.store.forget_space(SPACE, &[("note", Some(b"forgotten"))]).unwrap();
+    assert!(matches!(a.store.forget_space(SPACE, &[]), Err(WriteError::Read(ReadError::UnknownSpace { .. }))));
+    assert_eq!((a.store.spaces(), a.store.home()), (vec![other], None));
+    assert_eq!(a.store.local("note").unwrap().as_deref(), Some(&b"forgotten"[..]));
+    assert!(a.store.snapshot().unwrap().get(Some(&SPACE), "notes", "n").is_err());
+    assert_eq!(in_other(&a, "kept"), Some(Some(Value::Int(7))));
+    assert_eq!(a.problems(), Vec::<String>::new());
+    drop(a);
+    // Opened again, it is empty of the space until it is added, and holds what the others bring.
+    let a = at(1, &path, &mirror);
+    assert_ne!(a.store.writer(), writer);
+    assert!(!a.alive("n"));
+    assert_eq!(in_other(&a, "kept"), Some(Some(Value::Int(7))));
+    converge(&a, &b);
+    assert_eq!(a.field("n", "x"), Some(Value::Int(1)));
+    write_other(&a, "later");
+    a.edit("n", "x", Edit::Set(Value::Int(2)));
+    converge(&a, &b);
+    assert_eq!(b.field("n", "x"), Some(Value::Int(2)));
 }

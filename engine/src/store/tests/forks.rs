@@ -1,6 +1,6 @@
 //! Forks: logs of which there are several histories.
 
-use super::world::{Replica, SPACE, converge, device, table};
+use super::world::{Replica, SPACE, device, table};
 use crate::id::WriterId;
 use crate::log::{Branch, Fork, Plane, Prefix};
 use crate::space::EffectiveTable;
@@ -167,14 +167,14 @@ fn attack_forked_device_goes_on_with_a_new_log() {
     drop(first);
     let again = open();
     assert_ne!(again.store.writer(), writer);
-    again.store.set_effective(SPACE, forks).unwrap();
+    again.store.set_effective(SPACE, forks.clone()).unwrap();
     again.insert("m", &[]);
     assert!(again.alive("m"));
     let other = Replica::new(2);
-    other
-        .store
-        .set_effective(SPACE, EffectiveTable { forks: [((Plane::Data, writer), shared)].into(), ..table() })
-        .unwrap();
-    converge(&again, &other);
+    other.store.set_effective(SPACE, forks).unwrap();
+    let new = again.store.read_log(&SPACE, Plane::Data, &again.store.writer(), 0, 1 << 20).unwrap().unwrap();
+    other.store.receive(&new).unwrap();
+    assert!(other.alive("m"));
+    assert_eq!(other.digest(), again.digest());
     assert_eq!(again.store.writer().device, device(1));
 }

@@ -28,7 +28,7 @@ fn entry_type() -> Object {
     let author = |entry: &Entry| entry.entry.author.clone();
     Object::new("AuditEntry")
         .field(text("action", |entry: &Entry| entry.told.action.to_owned()).description(
-            "genesis, grant, revoke, add-device, rotate, rename, wraps, level; unreadable where it can't be read.",
+            "genesis, grant, revoke, leave, add-device, remove-device, rotate, rename, wraps, level; unreadable where it can't be read.",
         ))
         .field(text("what", |entry: &Entry| entry.told.what.clone()).description("What it says, for people."))
         .field(

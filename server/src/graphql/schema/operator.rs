@@ -93,8 +93,11 @@ fn space_type() -> Object {
         .field(flag("home", |space: &Space| space.info.home))
         .field(
             optional("rank", TypeRef::STRING, |space: &Space| space.info.rank.map(rank_name).map(Answer::from))
-                .description("owner, admin, write, read or relay; null once this device was removed."),
+                .description(
+                    "owner, admin, write, read or relay; null once this device was removed, or its identity left.",
+                ),
         )
+        .field(flag("left", |space: &Space| space.info.left).description("Whether this identity left."))
         .field(number("members", |space: &Space| space.info.members as u64))
         .field(plain("documents", TypeRef::named_nn_list_nn("SpaceCount"), |space: &Space| {
             Ok(Some(FieldValue::list(space.report.documents.iter().cloned().map(FieldValue::owned_any))))

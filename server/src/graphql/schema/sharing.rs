@@ -1,5 +1,7 @@
 //! Root fields about who may do what: members, and invitations by ticket.
 
+mod offers;
+
 use std::str::FromStr;
 
 use async_graphql::Error;
@@ -35,9 +37,12 @@ pub(super) fn register(parts: &mut Parts) {
         }));
     parts.register(member);
     parts.register(ticket_type());
+    offers::register(parts);
     parts.queries.push(members());
     parts.mutations.push(revoke());
     parts.mutations.push(change_rank());
+    parts.mutations.push(leave_space());
+    parts.mutations.push(forget_space());
     parts.mutations.push(share());
     parts.mutations.push(link());
 }
@@ -46,6 +51,9 @@ fn ticket_type() -> Object {
     Object::new("Ticket")
         .field(plain("ticket", TypeRef::named_nn(TypeRef::STRING), |ticket: &Ticket| {
             Ok(Some(FieldValue::value(ticket.to_string())))
+        }))
+        .field(plain("offer", TypeRef::named_nn(TypeRef::ID), |ticket: &Ticket| {
+            Ok(Some(FieldValue::value(ticket.offer.to_string())))
         }))
         .field(plain("addresses", TypeRef::named_nn_list_nn(TypeRef::STRING), |ticket: &Ticket| {
             Ok(Some(FieldValue::list(ticket.addresses.iter().map(|address| FieldValue::value(address.as_str())))))
@@ -102,6 +110,30 @@ fn change_rank() -> Field {
     .description("Gives a member another rank: relay, read, write or admin. What it had read stays with it.")
 }
 
+fn leave_space() -> Field {
+    root("leaveSpace", TypeRef::named_nn(TypeRef::BOOLEAN), &[named_space()], |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        call.scope.run(move |database| database.leave(&space).map_err(error::space)).await?;
+        Ok(Some(FieldValue::value(true)))
+    })
+    .description("Gives up this identity's rank in a space. What was read stays here; an owner can't leave.")
+}
+
+fn forget_space() -> Field {
+    let arguments = [named_space(), ("evenUntold", TypeRef::named(TypeRef::BOOLEAN))];
+    root("forgetSpace", TypeRef::named_nn(TypeRef::BOOLEAN), &arguments, |call| async move {
+        let space = space_of(&call, &call.scope.database)?;
+        let untold = lower::given(&call.arguments, "evenUntold") == Some(&Argument::Boolean(true));
+        call.scope.run(move |database| database.forget_space(&space, untold).map_err(error::space)).await?;
+        Ok(Some(FieldValue::value(true)))
+    })
+    .description("Removes a space that this device has left, or was removed from, from the database's file. A leave that no member has heard of is lost with it: only with evenUntold.")
+}
+
+fn named_space() -> (&'static str, TypeRef) {
+    ("space", TypeRef::named_nn(TypeRef::ID))
+}
+
 /// A rank as people call it.
 fn rank(argument: &Argument) -> Result<Rank, Error> {
     match lower::text("rank", argument).map_err(error::lowering)? {
@@ -125,20 +157,32 @@ pub(super) fn hexadecimal<T: FromStr>(call: &Call, name: &'static str) -> Result
 }
 
 fn share() -> Field {
-    let arguments =
-        [space_argument(), ("rank", TypeRef::named(TypeRef::STRING)), ("validMinutes", TypeRef::named(TypeRef::INT))];
+    let arguments = [
+        space_argument(),
+        ("rank", TypeRef::named(TypeRef::STRING)),
+        ("to", TypeRef::named(TypeRef::ID)),
+        ("validMinutes", TypeRef::named(TypeRef::INT)),
+    ];
     root("share", TypeRef::named_nn("Ticket"), &arguments, |call| async move {
         let space = space_of(&call, &call.scope.database)?;
         let rank = match lower::given(&call.arguments, "rank") {
             None => Rank::Writer,
             Some(argument) => rank(argument)?,
         };
+        let to = match lower::given(&call.arguments, "to") {
+            None => None,
+            Some(_) => Some(IdentityId(hexadecimal::<SpaceId>(&call, "to")?.0)),
+        };
         invite(call, move |database, addresses, valid_ms| {
-            database.share_ticket(&space, rank, addresses, valid_ms).map_err(error::space)
+            let ticket = match to {
+                Some(to) => database.offer_space(&space, rank, &to, addresses, valid_ms),
+                None => database.share_ticket(&space, rank, addresses, valid_ms),
+            };
+            ticket.map_err(error::space)
         })
         .await
     })
-    .description("Invites another identity to a space, with rank relay, read, write (when not said) or admin.")
+    .description("Invites another identity to a space, with rank relay, read, write (when not said) or admin. With `to`, that identity alone can use it, and its devices are told of it.")
 }
 
 fn link() -> Field {

@@ -5,7 +5,7 @@ use tidewater_engine::space::{Rank, SecretKey};
 use super::super::pair::{Pair, Replica, assert_equal, linked};
 use super::super::{SessionError, SessionEvent, TicketRefusal};
 use crate::database::SpaceError;
-use crate::ticket::Ticket;
+use crate::ticket::{OfferId, Ticket};
 
 fn refused(pair: &Pair) -> Option<&SessionError> {
     pair.dialer.closed.as_ref()
@@ -86,9 +86,9 @@ fn attack_expired_withdrawn_unknown_and_forged_tickets_get_one_answer() {
     let expired = share(&ada, Rank::Reader);
     ada.host.advance(60_000);
     let withdrawn = share(&ada, Rank::Reader);
-    assert!(ada.withdraw_ticket(&withdrawn).unwrap());
+    ada.cancel_offer(&withdrawn.offer).unwrap();
     let good = share(&ada, Rank::Reader);
-    let unknown = Ticket { offer: [9; 16], ..good.clone() };
+    let unknown = Ticket { offer: OfferId([9; 16]), ..good.clone() };
     let forged = Ticket { secret: SecretKey::new([9; 32]), ..good.clone() };
     for ticket in [&expired, &withdrawn, &unknown, &forged] {
         let mut pair = Pair::joining(&ben, &ada, ticket);
