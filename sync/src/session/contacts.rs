@@ -17,9 +17,9 @@ pub(super) struct ContactTalk {
 }
 
 impl Session {
-    /// The other side's identity, if it may be a contact.
+    /// The other side's identity, if it may be a contact. A device that its identity has removed speaks for nobody.
     fn other_identity(&self) -> Option<IdentityId> {
-        self.peer.filter(|peer| self.database.identity().is_some_and(|own| own != *peer))
+        self.peer.filter(|peer| self.database.speaks_for().is_some_and(|own| own != *peer))
     }
 
     /// Says what follows from what was decided about the other side, unless that is what was said last.

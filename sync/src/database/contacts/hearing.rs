@@ -135,7 +135,9 @@ impl Database {
     ) -> Result<Answer, HearError> {
         let ContactMessage::Request { note, profile } = message else { return Ok(Answer::default()) };
         let from = relation.identity;
-        self.check_theirs(&from, profile, Audience::Everyone)?;
+        if !self.check_theirs(&from, profile, Audience::Everyone)? {
+            return Ok(Answer::default());
+        }
         let kind = profile.profile.devices.get(device).copied().unwrap_or(DeviceKind::Other);
         match self.policy()?.decide(Proposal::Request, Relationship::Stranger, kind, 0) {
             Decision::Refuse => Ok(Answer::default()),
@@ -172,8 +174,7 @@ impl Database {
     ) -> Result<bool, HearError> {
         match message {
             ContactMessage::Request { profile, .. } => {
-                self.check_theirs(from, profile, Audience::Everyone)?;
-                Ok(relation.hold(profile, now_ms))
+                Ok(self.check_theirs(from, profile, Audience::Everyone)? && relation.hold(profile, now_ms))
             }
             ContactMessage::Contact { profile, card } => {
                 let answered = relation.status(now_ms) == (Status::Contact { answered: true });
@@ -183,32 +184,29 @@ impl Database {
                 {
                     return Ok(false);
                 }
-                self.check_theirs(from, profile, Audience::Contacts)?;
+                let believed = self.check_theirs(from, profile, Audience::Contacts)?;
                 check_card(from, card)?;
-                let newer = relation.hold(profile, now_ms);
-                if newer {
-                    relation.card = Some(IdentityCard::clone(card));
-                } else {
+                if !believed || !relation.hold(profile, now_ms) {
                     outcome.status = relation.status(now_ms);
+                    return Ok(false);
                 }
-                Ok(newer)
+                relation.card = Some(IdentityCard::clone(card));
+                Ok(true)
             }
             _ => Ok(false),
         }
     }
 
-    /// Whether a profile is one of the other side's, by a device that it has not removed.
-    fn check_theirs(&self, from: &IdentityId, profile: &SignedProfile, audience: Audience) -> Result<(), HearError> {
+    /// Checks that a profile is one of the other side's. False: by a device that it has removed, as far as is known here. Who
+    /// shows it may not know that yet.
+    fn check_theirs(&self, from: &IdentityId, profile: &SignedProfile, audience: Audience) -> Result<bool, HearError> {
         if profile.identity() != *from || profile.audience != audience {
             return Err(HearError::Forged("a profile of somebody else, or for others"));
         }
         if profile.verify().is_err() {
             return Err(HearError::Forged("a profile that is not genuine"));
         }
-        if self.has_disowned(from, profile.certificate()) {
-            return Err(HearError::Forged("a profile by a device that was removed"));
-        }
-        Ok(())
+        Ok(!self.has_disowned(from, profile.certificate()))
     }
 
     /// Notes that a contact is here. At most once a minute; a crash soon after may forget it again.

@@ -4,7 +4,7 @@ use tidewater_engine::id::DeviceId;
 
 use super::ContactError;
 use crate::codec::Codec;
-use crate::contacts::{Audience, Decision, DeviceKind, MAX_POLICY_RULES, Policy, Proposal, Relationship, Status};
+use crate::contacts::{Decision, DeviceKind, MAX_POLICY_RULES, Policy, Proposal, Relationship, Status};
 use crate::database::{Database, records};
 use crate::identity::IdentityId;
 
@@ -39,7 +39,8 @@ impl Database {
         entries: u64,
     ) -> Result<Decision, ContactError> {
         let (who, kinds) = if self.identity() == Some(*from) {
-            (Relationship::OwnDevice, Some(self.signed_profile(Audience::Contacts)?.profile))
+            let stored = self.stored_profile(&self.private_spaces()?)?;
+            (Relationship::OwnDevice, stored.map(|(_, contacts, _)| contacts.profile))
         } else {
             let relation = self.relation(from)?;
             let who = match relation.status(self.host().now_ms()) {

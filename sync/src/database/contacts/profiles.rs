@@ -10,6 +10,7 @@ use super::ContactError;
 use crate::codec::Codec;
 use crate::contacts::{Audience, Profile, ProfileField, SignedProfile};
 use crate::database::{Database, SpaceError};
+use crate::identity::IdentityId;
 
 const COLLECTION: &str = "tide_profile";
 const DOCUMENT: &str = "own";
@@ -29,6 +30,12 @@ pub struct OwnProfile {
 }
 
 impl Database {
+    /// The identity that this device speaks for: the one that certifies it, and has not removed it.
+    pub(crate) fn speaks_for(&self) -> Option<IdentityId> {
+        let record = self.identity_record()?;
+        record.own_certificate(self.device_key(), self.agreement()).map(|certificate| certificate.identity)
+    }
+
     /// What this identity says of itself. Without an edit it is the name alone.
     ///
     /// # Errors
@@ -99,7 +106,7 @@ impl Database {
     }
 
     /// The newest profile that a device of this identity has stored.
-    fn stored_profile(&self, spaces: &[SpaceId]) -> Result<Option<StoredProfile>, ContactError> {
+    pub(super) fn stored_profile(&self, spaces: &[SpaceId]) -> Result<Option<StoredProfile>, ContactError> {
         let snapshot = self.snapshot()?;
         let mut newest: Option<StoredProfile> = None;
         for space in spaces {

@@ -9,7 +9,7 @@ use tidewater_engine::store::Location;
 use super::*;
 use crate::contacts::{Decision, DeviceKind, Policy, PolicyRule, ProfileField, Proposal, Relationship};
 use crate::database::{CreateOptions, OpenOptions, SpaceError};
-use crate::session::pair::{Pair, Replica, assert_equal, linked};
+use crate::session::pair::{Pair, Replica, assert_equal, link, linked};
 use crate::session::{ContactNews, SessionEvent};
 use crate::simulation::SimulatedHost;
 
@@ -284,6 +284,75 @@ fn two_devices_that_each_made_a_private_space_show_the_contacts_of_both() {
     assert_eq!(states(&laptop), [(true, RequestState::Withdrawn)]);
     assert_eq!(states(&ada), states(&laptop));
     private.iter().for_each(|info| assert_equal(info.space, &[&ada, &laptop]));
+}
+
+#[test]
+fn contacts_come_back_from_the_words_and_a_hub_that_relays_them() {
+    let (ada, ben) = contacts(150);
+    let hub = Replica::person(152, "Hub");
+    ada.set_profile(&profile("Ada", "ada@example.org"), &BTreeSet::new()).unwrap();
+    ada.verify_contact(&id(&ben), &ada.verification_number(&id(&ben)).unwrap().code()).unwrap();
+    for info in ada.spaces_info().unwrap() {
+        ada.grant(&info.space, &hub.card().unwrap(), Rank::Relay).unwrap();
+    }
+    meet(&ada, &hub);
+    hub.space_offers().unwrap().iter().for_each(|offer| hub.accept_space(&offer.space).unwrap());
+    meet(&ada, &hub);
+    let (identity, words) = (id(&ada), ada.recovery_words().unwrap().expose());
+    drop(ada);
+    let recovering = Replica::recovering(153, &words.parse().unwrap());
+    let mut pair = Pair::new(&recovering, &hub);
+    for _ in 0..2 {
+        pair.drive();
+        assert_eq!(recovering.recover_identity().unwrap(), Some(identity));
+    }
+    recovering.renew_root().unwrap();
+    let laptop = Replica::blank(154);
+    link(&laptop, &recovering);
+    pair.drive();
+    drop(pair);
+    for _ in 0..2 {
+        meet(&laptop, &hub);
+    }
+    let contact = laptop.contact(&id(&ben)).unwrap();
+    assert!(contact.answered && contact.verified && contact.name() == "Ben");
+    assert_eq!(laptop.profile().unwrap().profile.email, "ada@example.org");
+    // Ben hears of the new root key by the profile that comes with it.
+    laptop.set_profile(&profile("Ada again", ""), &BTreeSet::new()).unwrap();
+    ben.host.advance(11 * 60_000);
+    meet(&laptop, &ben);
+    assert_eq!(ben.contact(&identity).unwrap().name(), "Ada again");
+}
+
+/// A device that its identity has removed brings nothing about contacts, neither of its own nor of its identity, and the session with it goes on.
+#[test]
+fn attack_removed_device_speaks_for_no_contact() {
+    let (ada, phone) = linked(160);
+    let ben = Replica::person(162, "Ben");
+    let space = ada.new_space("common").unwrap();
+    ada.grant(&space, &ben.card().unwrap(), Rank::Reader).unwrap();
+    meet(&ada, &ben);
+    ben.accept_space(&space).unwrap();
+    meet(&ada, &ben);
+    ada.request_contact(&id(&ben), "").unwrap();
+    meet(&ada, &phone);
+    phone.set_profile(&profile("Stolen", ""), &BTreeSet::new()).unwrap();
+    ada.remove_device(&phone.device()).unwrap();
+    meet(&ada, &ben);
+    ben.accept_request(&id(&ada)).unwrap();
+    let before = ben.contact(&id(&ada)).unwrap();
+    meet(&phone, &ben);
+    assert_eq!(ben.contact(&id(&ada)).unwrap(), before);
+    assert!(phone.contacts().unwrap().is_empty(), "it gets no answer that is not its own");
+    // Shown by another device, what the removed one signed is passed over, and nothing else of the session.
+    let stolen = phone.signed_profile(Audience::Contacts).unwrap();
+    let shown =
+        crate::contacts::ContactMessage::Contact { profile: Box::new(stolen), card: Box::new(ada.card().unwrap()) };
+    let heard = ben.hear_contact(&id(&ada), &ada.device(), &shown).unwrap();
+    assert!(heard.news.is_none());
+    assert_eq!(ben.contact(&id(&ada)).unwrap(), before);
+    meet(&ada, &ben);
+    assert_eq!(ben.contact(&id(&ada)).unwrap().name(), "Ada");
 }
 
 /// A private space is given to nobody else, whatever way of sharing is tried; a hub may relay it.
