@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use tidewater_engine::space::Rank;
 use tidewater_engine::store::{Durability, Location, WriteError};
 use tidewater_net::host::SystemHost;
 use tidewater_sync::{CreateOptions, OpenOptions};
@@ -217,6 +218,31 @@ async fn a_subscription_gives_the_first_result_and_then_changes() {
     assert_eq!(next().await, json!({"added": [], "changed": [{"id": "n1", "title": "c"}], "removed": []}));
     run(&graph, r#"mutation { deleteNote(id: "n1") }"#).await;
     assert_eq!(next().await, json!({"added": [], "changed": [], "removed": ["n1"]}));
+}
+
+#[tokio::test]
+async fn a_subscription_tells_who_the_members_are_and_what_is_said_about_them() {
+    let (database, other) = (memory(), memory());
+    let graph = Graph::new(database.clone());
+    let home = database.home().expect("a home");
+    let query = "subscription { sharingChanged { members { name rank } said { action what cursor } } }";
+    let operation = Operation { query: query.to_owned(), ..Operation::default() };
+    let mut events = graph.subscribe(operation, false);
+    let mut next = async || -> Json {
+        let outcome = events.next().await.expect("an event");
+        serde_json::from_str::<Json>(&outcome.to_json()).expect("JSON")["data"]["sharingChanged"].clone()
+    };
+    assert_eq!(next().await, json!({"members": [{"name": "Ada", "rank": "owner"}], "said": []}));
+    database.grant(&home, &other.card().expect("an identity"), Rank::Reader).expect("it owns the space");
+    let granted = next().await;
+    assert_eq!(granted["members"][1], json!({"name": "Ada", "rank": "read"}), "{granted}");
+    assert_eq!((&granted["said"][0]["action"], &granted["said"][1]), (&json!("grant"), &Json::Null));
+    database.rename_space(&home, "ours").expect("it owns the space");
+    assert_eq!(next().await["said"][0]["what"], "renamed the space to \"ours\"");
+    let unknown = format!("subscription {{ sharingChanged(space: \"{}\") {{ said {{ what }} }} }}", "5a".repeat(32));
+    let mut refused = graph.subscribe(Operation { query: unknown, ..Operation::default() }, false);
+    let refused: Json = serde_json::from_str(&refused.next().await.expect("an answer").to_json()).expect("JSON");
+    assert_eq!(code(&refused), "NOT_FOUND", "{refused}");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn entry_type() -> Object {
     let author = |entry: &Entry| entry.entry.author.clone();
     Object::new("AuditEntry")
         .field(text("action", |entry: &Entry| entry.told.action.to_owned()).description(
-            "genesis, grant, revoke, leave, add-device, remove-device, rotate, rename, wraps, level; unreadable where it can't be read.",
+            "genesis, grant, revoke, leave, add-device, remove-device, rotate, rename, wraps, level, fork; unreadable where it can't be read.",
         ))
         .field(text("what", |entry: &Entry| entry.told.what.clone()).description("What it says, for people."))
         .field(
@@ -64,6 +64,12 @@ fn entry_type() -> Object {
         .field(number("sequence", |entry: &Entry| entry.entry.place.sequence))
         .field(text("cursor", |entry: &Entry| place_cursor::text(&entry.entry.place)))
         .description("A control commit of a space: something that was said about who may do what in it.")
+}
+
+/// An entry as GraphQL resolves it.
+pub(super) fn node(entry: AuditEntry) -> FieldValue<'static> {
+    let told = told(&entry);
+    FieldValue::owned_any(Entry { entry, told })
 }
 
 fn time<P: Send + Sync + 'static>(name: &str, of: impl Fn(&P) -> i64 + Send + Sync + 'static) -> Field {
@@ -110,10 +116,7 @@ fn audit() -> Field {
             .scope
             .run(move |database| database.audit(&space, after.as_ref(), first).map_err(error::space))
             .await?;
-        Ok(Some(FieldValue::list(listed.into_iter().map(|entry| {
-            let told = told(&entry);
-            FieldValue::owned_any(Entry { entry, told })
-        }))))
+        Ok(Some(FieldValue::list(listed.into_iter().map(node))))
     })
     .description(
         "What was said in a space about who may do what, in causal order; 100 entries when nothing is said, `after` the cursor of an earlier one.",

@@ -1,6 +1,7 @@
 //! Root fields about who may do what: members, and invitations by ticket.
 
 mod offers;
+mod watching;
 
 use std::str::FromStr;
 
@@ -38,6 +39,7 @@ pub(super) fn register(parts: &mut Parts) {
     parts.register(member);
     parts.register(ticket_type());
     offers::register(parts);
+    watching::register(parts);
     parts.queries.push(members());
     parts.mutations.push(revoke());
     parts.mutations.push(change_rank());
@@ -72,7 +74,10 @@ pub(super) fn space_argument() -> (&'static str, TypeRef) {
 
 /// The space that is named, or home.
 pub(super) fn space_of(call: &Call, database: &Database) -> Result<SpaceId, Error> {
-    let named = page::space(&call.arguments).map_err(error::lowering)?;
+    named_or_home(page::space(&call.arguments).map_err(error::lowering)?, database)
+}
+
+fn named_or_home(named: Option<SpaceId>, database: &Database) -> Result<SpaceId, Error> {
     named
         .or_else(|| database.home())
         .ok_or_else(|| Code::BadInput.error("this database has no home space; name a space"))
