@@ -168,7 +168,10 @@ impl Exchange {
             sending.sent.clear();
             sending.acknowledged.clear();
             sending.shared.clear();
+            // What was said of branches was not heard either.
+            sending.forked.clear();
         }
+        self.count_forked();
     }
 
     /// The other side begins to say what it holds: only that counts from now on.

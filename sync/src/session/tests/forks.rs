@@ -6,6 +6,7 @@ use tidewater_engine::space::Rank;
 
 use crate::audit::AuditAction;
 use crate::codec::Codec;
+use crate::session::exchange::Exchange;
 use crate::session::limits::MAX_BRANCHES_FRAMES;
 use crate::session::message::{Branches, BranchesSay, Message};
 use crate::session::numbers::LogName;
@@ -347,6 +348,18 @@ fn a_proof_that_only_some_can_read_is_said_again() {
         assert!(replica.space_state(&home).unwrap().forks.unsaid().is_none());
     }
     assert_equal(home, &[&left, &right]);
+}
+
+/// What was said about branches before both sides listed the space was not heard, so it is said again.
+#[test]
+fn a_fork_that_shows_before_a_space_is_open_is_compared_once_it_is() {
+    let writer = Replica::person(270, "Ada").writer();
+    let mut exchange = Exchange::default();
+    assert!(exchange.mark_forked(Plane::Control, writer));
+    assert!(!exchange.mark_forked(Plane::Control, writer) && exchange.status.forked_logs == 1);
+    exchange.open();
+    assert_eq!(exchange.status.forked_logs, 0);
+    assert!(exchange.mark_forked(Plane::Control, writer), "it is news again");
 }
 
 /// What was written under a key that a forked log had given is read by those who never get that log: its author passes the key on.
