@@ -290,7 +290,7 @@ mod tests {
     }
 
     /// More messages than this are on their way only where a side changes its mind again and again.
-    const MAX_ON_THE_WAY: usize = 4;
+    const MAX_ON_THE_WAY: usize = 3;
 
     impl World {
         fn new() -> Self {
@@ -409,12 +409,15 @@ mod tests {
     fn every_order_of_two_peoples_acts_and_messages_ends_well() {
         let mut seen = BTreeSet::from([World::new()]);
         let mut next = vec![World::new()];
-        let mut settled = BTreeSet::new();
+        let (mut ended, mut settled) = (BTreeSet::new(), BTreeSet::new());
         while let Some(world) = next.pop() {
             world.check();
-            let peace = world.clone().settle();
-            peace.check_settled();
-            settled.insert(peace.sides.map(|side| side.status));
+            // What is on its way is lost when they meet anew, so each pair of sides comes to one end.
+            if ended.insert(world.sides) {
+                let peace = world.clone().settle();
+                peace.check_settled();
+                settled.insert(peace.sides.map(|side| side.status));
+            }
             let mut steps = Vec::new();
             for side in 0..2 {
                 for act in ACTS {

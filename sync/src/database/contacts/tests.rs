@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use tidewater_engine::host::Host;
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::Location;
+use tidewater_engine::store::{Durability, Location, WriteError};
+use tidewater_engine::value::Value;
 
 use super::*;
 use crate::contacts::{Decision, DeviceKind, Policy, PolicyRule, ProfileField, Proposal, Relationship};
@@ -353,6 +354,31 @@ fn attack_removed_device_speaks_for_no_contact() {
     assert_eq!(ben.contact(&id(&ada)).unwrap(), before);
     meet(&ada, &ben);
     assert_eq!(ben.contact(&id(&ada)).unwrap().name(), "Ada");
+}
+
+#[test]
+fn so_many_relations_there_are_and_expired_ones_make_room() {
+    let (ada, ben, cleo) = (Replica::person(170, "Ada"), Replica::person(171, "Ben"), Replica::person(172, "Cleo"));
+    ada.request_contact(&id(&ben), "").unwrap();
+    let private = ada.private_spaces().unwrap()[0];
+    let put = |numbers: std::ops::Range<usize>, status: &str, expires: Value| {
+        let written = ada.transaction(Durability::Local, |transaction| {
+            transaction.in_space(private)?;
+            for number in numbers {
+                let fields = [("status".to_owned(), status.into()), ("expires".to_owned(), expires.clone())];
+                transaction.upsert(relations::COLLECTION, &format!("{number:064x}"), fields.into())?;
+            }
+            Ok::<_, WriteError>(())
+        });
+        written.unwrap();
+    };
+    put(0..MAX_RELATIONS - 1, "blocked", Value::Null);
+    let full = ada.request_contact(&id(&cleo), "");
+    assert!(matches!(full, Err(ContactError::Invalid { .. })), "{full:?}");
+    ada.request_contact(&id(&ben), "another note").unwrap();
+    put(7..9, "requested", Value::Timestamp(1));
+    ada.request_contact(&id(&cleo), "").unwrap();
+    assert_eq!(ada.blocked_identities().unwrap().len(), MAX_RELATIONS - 3);
 }
 
 /// A private space is given to nobody else, whatever way of sharing is tried; a hub may relay it.
