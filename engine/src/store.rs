@@ -29,6 +29,7 @@ mod rich_cells;
 mod rich_changes;
 mod rich_edits;
 mod schemas;
+pub mod seal;
 pub mod snapshot;
 mod source;
 mod spaces;
@@ -51,6 +52,7 @@ pub use log_access::{ControlCommit, ControlRecord, LogBatch, LoggedEntry, Receiv
 pub use options::{Durability, Location, MirrorLocation, Options, SignerSource};
 pub use pages::Pages;
 pub use resolve::{Resolution, Resolved};
+pub use seal::{Cost, KEY_BYTES, MAX_PASSPHRASE_BYTES, Seal, SealError, SealKind, Sealed, SecretError, UnsealError};
 pub use snapshot::{Snapshot, SpaceReport, VerifyReport};
 pub use transaction::{Edit, PathSegment, Transaction};
 pub use voids::{VoidCommit, VoidReason};
@@ -78,6 +80,8 @@ type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
 
 struct Inner {
     storage: Arc<Storage>,
+    /// `None`: it is not sealed.
+    sealed: Option<Sealed>,
     /// Where the file is, if it is one.
     path: Option<std::path::PathBuf>,
     /// redb's page cache, in bytes.
@@ -402,6 +406,24 @@ impl Store {
         let number = self.inner.next_listener.fetch_add(1, Ordering::Relaxed);
         lock(&self.inner.listeners).insert(number, listener);
         ChangeGuard { number, inner: Arc::downgrade(&self.inner) }
+    }
+
+    /// What kind of secret seals the file. `None`: it is not sealed.
+    pub fn sealed_by(&self) -> Option<SealKind> {
+        self.inner.sealed.as_ref().map(Sealed::kind)
+    }
+
+    /// Seals the file under another passphrase or key file; the old one no longer opens it. Only the file's header is written, and it is on the
+    /// disk when this returns: a power cut before that leaves a file that one of the two opens.
+    ///
+    /// A copy of the file from before stays open to the old secret, and what is encrypted is encrypted under the same key as before: who had the old secret
+    /// and the file can read later states of it too. To be rid of them, export everything into a new database.
+    ///
+    /// # Errors
+    /// [`SealError::NotSealed`]; [`SealError::Io`] when the header can't be written.
+    pub fn change_seal(&self, seal: &Seal) -> Result<(), SealError> {
+        let sealed = self.inner.sealed.as_ref().ok_or(SealError::NotSealed)?;
+        Ok(sealed.change(seal, &*self.inner.host)?)
     }
 
     /// One hash over the canonical effective state of a space: documents with siblings and generations, and schemas. Equal operations give equal digests.

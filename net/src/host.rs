@@ -48,22 +48,23 @@ pub fn open_options() -> OpenOptions {
     OpenOptions { host: Arc::new(SystemHost), mirror, cache_bytes: CACHE_BYTES }
 }
 
-/// Creates a database with an identity of that name and a home space.
+/// Creates a database with an identity of that name and a home space. A path alone makes a plain file, which is protected by its permissions (0600)
+/// alone; [`Location::sealed`] makes one that only a passphrase or a key file opens.
 ///
 /// # Errors
 /// As [`Database::create`]: there may be a file already.
-pub fn create(path: impl Into<PathBuf>, identity: impl Into<String>) -> Result<Database, DatabaseError> {
+pub fn create(location: impl Into<Location>, identity: impl Into<String>) -> Result<Database, DatabaseError> {
     let options = CreateOptions { open: open_options(), identity: Some(identity.into()), home: true };
-    Database::create(Location::File(path.into()), options)
+    Database::create(location.into(), options)
 }
 
 /// Creates a database without an identity: it waits for a ticket that links it to another device's.
 ///
 /// # Errors
 /// As [`Database::create`]: there may be a file already.
-pub fn create_unlinked(path: impl Into<PathBuf>) -> Result<Database, DatabaseError> {
+pub fn create_unlinked(location: impl Into<Location>) -> Result<Database, DatabaseError> {
     let options = CreateOptions { open: open_options(), identity: None, home: false };
-    Database::create(Location::File(path.into()), options)
+    Database::create(location.into(), options)
 }
 
 /// Creates a database in memory, with an identity of that name and a home space. It is gone with its last clone.
@@ -75,10 +76,10 @@ pub fn in_memory(identity: impl Into<String>) -> Result<Database, DatabaseError>
     Database::create(Location::Memory, CreateOptions { open, identity: Some(identity.into()), home: true })
 }
 
-/// Opens a database.
+/// Opens a database: a plain file by its path, a sealed one by its [`Location::sealed`].
 ///
 /// # Errors
 /// As [`Database::open`].
-pub fn open(path: impl Into<PathBuf>) -> Result<Database, DatabaseError> {
-    Database::open(Location::File(path.into()), open_options())
+pub fn open(location: impl Into<Location>) -> Result<Database, DatabaseError> {
+    Database::open(location.into(), open_options())
 }

@@ -11,6 +11,7 @@ mod documents;
 mod failure;
 mod identity;
 mod input;
+mod key;
 mod leaving;
 mod network;
 mod output;
@@ -33,7 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, AuditCommand, Command, ContactCommand};
+use arguments::{Arguments, AuditCommand, Command, ContactCommand, KeyCommand};
 use context::{Context, Interrupt};
 use failure::{Code, Done, Failure};
 use input::Input;
@@ -135,6 +136,8 @@ fn dispatch(
             clap_complete::generate(*shell, &mut Arguments::command(), "tide", &mut output.writer());
             Ok(())
         }
+        Command::Key(KeyCommand::New { file }) => key::new(file, output),
+        Command::Key(KeyCommand::Change(change)) => key::change(global, change, output),
         // A file that proves itself needs no database.
         Command::Audit(AuditCommand::Verify(wanted)) => audit::verify(output, &wanted.file, wanted),
         command => {
@@ -202,6 +205,7 @@ fn run_open(command: &Command, context: &mut Context) -> Done {
         | Command::Recover(_)
         | Command::Serve(_)
         | Command::Demo(_)
+        | Command::Key(_)
         | Command::Completions { .. } => Err(Failure::usage("this command can't be run inside another process")),
     }
 }

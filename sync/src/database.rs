@@ -112,8 +112,8 @@ impl fmt::Debug for Database {
 impl Database {
     /// Creates a database. Fails when there is one.
     ///
-    /// The device's and the identity's secret keys are kept in the database's local records, unsealed: whoever can read
-    /// the file (mode 0600) has them. Sealing them is a later step.
+    /// The device's and the identity's secret keys are kept in the database's local records. Only [`Location::sealed`] keeps them, and everything
+    /// else in it, from whoever can read the file: a plain one is protected by its permissions (0600) alone.
     ///
     /// # Errors
     /// [`DatabaseError::Open`] as [`Store::open`]; [`DatabaseError::Space`] with [`SpaceError::NoIdentity`] when `home` is

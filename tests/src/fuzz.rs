@@ -33,6 +33,7 @@ mod record;
 mod row;
 mod schema;
 mod script;
+mod seal;
 mod session;
 mod ticket;
 mod value;
@@ -88,6 +89,7 @@ pub const TARGETS: &[Target] = &[
     record::TARGET,
     row::TARGET,
     schema::TARGET,
+    seal::TARGET,
     session::TARGET,
     ticket::TARGET,
     value::TARGET,

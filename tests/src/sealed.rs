@@ -1,13 +1,13 @@
 //! What a relay holds of a space that it may not read: its file, and all that it sent and received, are searched for
-//! plaintext. The same search finds it in the owner's file, whose derived tables are not sealed: so it can find something.
+//! plaintext. The same search finds it in the owner's file, which is a plain one: so it can find something. And what a sealed file
+//! holds, searched the same way.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tidewater_engine::fields;
 use tidewater_engine::schema::Schema;
 use tidewater_engine::space::Rank;
-use tidewater_engine::store::{Durability, Edit, Location, PathSegment};
+use tidewater_engine::store::{Durability, Edit, Location, PathSegment, Seal};
 use tidewater_engine::value::Value;
 use tidewater_sync::{CreateOptions, Database, OpenOptions, Purpose, SessionEvent};
 
@@ -39,10 +39,10 @@ const SCHEMA: &str = r#"{"fields": {"canary_counter": {"kind": "counter"}, "cana
     "canary_text": {"kind": "text"}, "canary_json": {"kind": "json"}},
     "indexes": {"canary_index": {"fields": ["canary_register"]}}}"#;
 
-fn person(file: &Path, seed: u64, name: &str) -> Database {
+fn person(file: impl Into<Location>, seed: u64, name: &str) -> Database {
     let open = OpenOptions { host: Arc::new(SimulatedHost::new(seed)), mirror: None, cache_bytes: 1 << 20 };
     let options = CreateOptions { open, identity: Some(name.to_owned()), home: true };
-    Database::create(Location::File(file.to_owned()), options).expect("a database is created")
+    Database::create(file.into(), options).expect("a database is created")
 }
 
 /// Whether a text stands in bytes as it is.
@@ -93,9 +93,9 @@ fn join(inviter: &Database, newcomer: &Database, rank: Rank, channel: u8) -> Con
 pub fn search_a_relay() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| folder.path().join(name);
-    let owner = person(&file("owner"), 1, "canary owner");
-    let member = person(&file("member"), 2, "canary member");
-    let relay = person(&file("relay"), 3, "the relay");
+    let owner = person(file("owner"), 1, "canary owner");
+    let member = person(file("member"), 2, "canary member");
+    let relay = person(file("relay"), 3, "the relay");
     let space = owner.home().expect("a home");
     owner.rename_space(&space, "another label").expect("renamed");
     join(&owner, &member, Rank::Writer, 1);
@@ -132,4 +132,45 @@ pub fn search_a_relay() {
         assert!(!holds(&relayed, text), "{what} is in the relay's file");
         assert!(!frames.iter().any(|frame| holds(frame, text)), "{what} went to or from the relay");
     }
+}
+
+/// Writes everything that a database can hold into a plain file and into a sealed one, and searches both for it: documents, names, every
+/// local record, which are the keys and the words, and the way any database starts. While the files are open, and after.
+///
+/// # Panics
+/// When the sealed file holds any of it, or the plain one does not: the message says what.
+pub fn search_a_sealed_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let seal = Seal::key(&[0x5E; 32]).expect("32 bytes");
+    let plain = person(file("plain"), 1, "canary owner");
+    let sealed = person(Location::from(file("sealed")).sealed(seal), 1, "canary owner");
+    let mut wanted: Vec<(String, Vec<u8>)> =
+        HIDDEN.iter().map(|(what, text)| ((*what).to_owned(), text.as_bytes().to_vec())).collect();
+    for database in [&plain, &sealed] {
+        let space = database.home().expect("a home");
+        write(database);
+        database.rename_space(&space, "canary label").expect("renamed");
+        database.flush().expect("flushed");
+    }
+    // The randomness is that of one seed: both have the same keys.
+    let records = plain.locals("").expect("local records");
+    assert_eq!(records, sealed.locals("").expect("local records"));
+    wanted.extend(records.into_iter().filter(|(_, record)| record.len() >= 16));
+    assert!(wanted.iter().any(|(what, _)| what == "device") && wanted.iter().any(|(what, _)| what == "identity"));
+    wanted.push(("the start of a database".to_owned(), b"tidewater".to_vec()));
+    let search = |when: &str| {
+        let read = |name: &str| std::fs::read(file(name)).expect("the file");
+        let (plain, sealed) = (read("plain"), read("sealed"));
+        let holds = |bytes: &[u8], wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+        for (what, wanted) in &wanted {
+            assert!(holds(&plain, wanted), "{when}: the search does not find {what} in the plain file");
+            // Pieces of it would do for a thief.
+            let mut pieces = wanted.chunks(16).filter(|piece| piece.len() >= 8);
+            assert!(!pieces.any(|piece| holds(&sealed, piece)), "{when}: {what} is in the sealed file");
+        }
+    };
+    search("open");
+    drop((plain, sealed));
+    search("closed");
 }

@@ -17,9 +17,9 @@ pub use tidewater_engine::query::{
 pub use tidewater_engine::schema::{Field, Index, Schema, ValueType};
 pub use tidewater_engine::space::Rank;
 pub use tidewater_engine::store::{
-    Change, ChangeGuard, Collection, Durability, Edit, Location, OpenError, PathSegment, ReadError, Resolution,
-    Resolved, Snapshot, SpaceReport, Store, Transaction, TransactionError, VerifyReport, Watch, WatchStopper,
-    WriteError,
+    Change, ChangeGuard, Collection, Cost, Durability, Edit, Location, OpenError, PathSegment, ReadError, Resolution,
+    Resolved, Seal, SealError, SealKind, SecretError, Snapshot, SpaceReport, Store, Transaction, TransactionError,
+    VerifyReport, Watch, WatchStopper, WriteError,
 };
 pub use tidewater_engine::value::{Blob, Fields, JsonError, Reference, Value, fields_from_json, fields_to_json};
 pub use tidewater_net::host::{SystemHost, create, create_unlinked, in_memory, open, open_options, state_folder};

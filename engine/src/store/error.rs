@@ -1,5 +1,6 @@
 //! What can go wrong, per operation.
 
+use super::seal::SealKind;
 use crate::id::{CommitId, ConflictVersion, DocumentId, SpaceId, WriterId};
 use crate::log::Plane;
 
@@ -64,6 +65,30 @@ pub enum OpenError {
         path: String,
         /// What was found.
         why: String,
+    },
+    /// The file is sealed, and nothing was given that could open it. It was not touched.
+    #[error("{path}: sealed under a {by}; open it with that {by}")]
+    Sealed {
+        /// The path.
+        path: String,
+        /// What opens it.
+        by: SealKind,
+    },
+    /// The file is sealed under something else than was given. It was not touched.
+    #[error("{path}: sealed under another {by} than was given; try again with the right {by}")]
+    WrongSeal {
+        /// The path.
+        path: String,
+        /// What opens it.
+        by: SealKind,
+    },
+    /// Something was given to open a seal, and the file has none: whoever expects a sealed file should not write to this one.
+    #[error(
+        "{path}: not sealed, though a passphrase or key file was given; open it without, if it is the file you mean"
+    )]
+    NotSealed {
+        /// The path.
+        path: String,
     },
     /// The device key could not be had.
     #[error("the device key could not be loaded: {why}")]

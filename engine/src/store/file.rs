@@ -15,8 +15,9 @@ use super::lease::{Failure, Lease, Storage};
 use super::mirror::{Mirror, Nonce, written};
 use super::options::{Location, MirrorLocation, Options};
 use super::pages::{DamagedPage, FORMAT_VERSION, Kind, Pages, kind};
+use super::seal::{self, Sealed, UnsealError};
 use super::tables::{WriteTables, failed, name};
-use super::{Inner, OpenError, ReadError, Store, state};
+use super::{Inner, OpenError, ReadError, Seal, Store, state};
 use crate::contain::contain;
 use crate::host::Host;
 use crate::id::{DatabaseId, DeviceId, Incarnation, WriterId};
@@ -27,9 +28,14 @@ const INCARNATION_KEY: &[u8] = b"incarnation";
 const DEVICE_RECORD: &[u8] = b"device";
 
 pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenError> {
+    let (location, seal) = match location {
+        Location::Sealed(within, seal) => (*within, Some(seal)),
+        plain => (plain, None),
+    };
     let (backend, place): (Box<dyn StorageBackend>, _) = match location {
         Location::Memory => (Box::new(redb::backends::InMemoryBackend::new()), Place::of("memory")),
         Location::Backend(backend) => (backend, Place::of("the storage")),
+        Location::Sealed(..) => return Err(Place::of("the storage").foreign("a seal within a seal")),
         Location::File(path) => {
             let shown = path.display().to_string();
             let file = open_file(&path, &shown, &options)?;
@@ -39,6 +45,7 @@ pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenEr
             (Box::new(NamedFile { backend, file: watched }), place)
         }
     };
+    let (backend, sealed) = unseal(backend, seal, &place, &options)?;
     let kind = kind(&*backend).map_err(|error| place.io(error))?;
     match kind {
         Kind::Database(FORMAT_VERSION) => {}
@@ -47,6 +54,9 @@ pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenEr
         Kind::Empty if options.create => {}
         Kind::Empty => return Err(place.foreign("an empty file")),
         Kind::Damaged => return Err(place.damaged(DamagedPage { page: 0 })),
+        Kind::Redb | Kind::Other if sealed.is_some() => {
+            return Err(place.damaged("its header opens, and what lies behind belongs to another one"));
+        }
         Kind::Redb => return Err(earlier(backend, &place, &options)),
         Kind::Other => return Err(place.foreign("it starts like another kind of file")),
     }
@@ -59,7 +69,7 @@ pub(crate) fn open(location: Location, options: Options) -> Result<Store, OpenEr
     let lease = storage.lease();
     let redb = open_redb(&lease, options.cache_bytes).map_err(|error| place.refused(&lease, error))?;
     let era = Era::new(redb, lease.clone());
-    contain(|| finish(storage, era, &place, options)).unwrap_or_else(|said| Err(place.unreadable(&lease, said)))
+    contain(|| finish(storage, era, &place, sealed, options)).unwrap_or_else(|said| Err(place.unreadable(&lease, said)))
 }
 
 /// What is opened.
@@ -108,17 +118,70 @@ impl Place {
         }
     }
 
+    fn locked(&self) -> OpenError {
+        OpenError::Locked {
+            owner: self.path.as_deref().and_then(lock_owner).unwrap_or("another process".to_owned()),
+            path: self.shown.clone(),
+        }
+    }
+
     fn refused(&self, lease: &Lease, error: DatabaseError) -> OpenError {
         match error {
             error if lease.lessee().failure().is_some() => self.unreadable(lease, error),
-            DatabaseError::DatabaseAlreadyOpen => OpenError::Locked {
-                owner: self.path.as_deref().and_then(lock_owner).unwrap_or("another process".to_owned()),
-                path: self.shown.clone(),
-            },
+            DatabaseError::DatabaseAlreadyOpen => self.locked(),
             DatabaseError::UpgradeRequired(version) => self.foreign(&format!("a redb file of version {version}")),
             other => self.damaged(other),
         }
     }
+}
+
+/// Looks through the seal, if there is one. What it takes to open it is spent only where the file is nobody else's.
+fn unseal(
+    backend: Box<dyn StorageBackend>,
+    seal: Option<Seal>,
+    place: &Place,
+    options: &Options,
+) -> Result<(Box<dyn StorageBackend>, Option<Sealed>), OpenError> {
+    let whole = (Bound::Unbounded, Bound::Unbounded);
+    let refused = |error| match error {
+        UnsealError::Newer { found } => {
+            OpenError::Newer { path: place.shown.clone(), found, supported: seal::SEAL_VERSION }
+        }
+        UnsealError::Wrong { by } => OpenError::WrongSeal { path: place.shown.clone(), by },
+        UnsealError::Io(source) => place.io(source),
+        error => place.damaged(error),
+    };
+    if let Some(by) = seal::sealed_by(&*backend).map_err(refused)? {
+        if matches!(backend.query_lock_range(whole.0, whole.1), Ok(true)) {
+            return Err(place.locked());
+        }
+        let seal = seal.ok_or_else(|| OpenError::Sealed { path: place.shown.clone(), by })?;
+        let sealed = Sealed::open(backend, &seal).map_err(refused)?;
+        return Ok((Box::new(sealed.clone()), Some(sealed)));
+    }
+    let Some(seal) = seal else { return Ok((backend, None)) };
+    let is_blank = |backend: &dyn StorageBackend| seal::is_blank(backend).map_err(|error| place.io(error));
+    if !is_blank(&*backend)? {
+        // What is no database at all is told as that.
+        let is_database = matches!(kind(&*backend), Ok(Kind::Database(_) | Kind::Damaged));
+        return if is_database { Err(OpenError::NotSealed { path: place.shown.clone() }) } else { Ok((backend, None)) };
+    }
+    if !options.create {
+        return Err(place.foreign("an empty file"));
+    }
+    // Somebody else may be about to do the same. Storage without locks has one user.
+    let is_locked = match backend.try_lock_range(whole.0, whole.1) {
+        Ok(false) => return Err(place.locked()),
+        locked => locked.is_ok(),
+    };
+    if !is_blank(&*backend)? {
+        return Err(place.locked());
+    }
+    let sealed = Sealed::create(backend, &seal, &*options.host).map_err(|error| place.io(error))?;
+    if is_locked {
+        sealed.unlock_range(whole.0, whole.1).map_err(|error| place.io(std::io::Error::other(error)))?;
+    }
+    Ok((Box::new(sealed.clone()), Some(sealed)))
 }
 
 /// The error for a plain redb file: format version 2 and before were that. It is looked at without a change to it.
@@ -219,7 +282,13 @@ fn file_identity(_file: &File) -> Option<String> {
 }
 
 /// The second half of opening: what is inside.
-fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> Result<Store, OpenError> {
+fn finish(
+    storage: Arc<Storage>,
+    era: Era,
+    place: &Place,
+    sealed: Option<Sealed>,
+    options: Options,
+) -> Result<Store, OpenError> {
     let lease = era.lease().clone();
     let damaged = |error: ReadError| place.unreadable(&lease, error);
     let mut transaction = era.redb().begin_write().map_err(|error| place.unreadable(&lease, error))?;
@@ -258,6 +327,7 @@ fn finish(storage: Arc<Storage>, era: Era, place: &Place, options: Options) -> R
     Ok(Store {
         inner: Arc::new(Inner {
             storage,
+            sealed,
             path: place.path.clone(),
             cache_bytes: options.cache_bytes,
             host: options.host,

@@ -1,8 +1,9 @@
 //! How a store is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::seal::Seal;
 use crate::host::{HeadSigner, Host};
 
 /// Where a database lives.
@@ -15,6 +16,46 @@ pub enum Location {
     Memory,
     /// Any redb storage: faults, a browser's file system.
     Backend(Box<dyn redb::StorageBackend>),
+    /// Any of these, sealed: what is stored there is encrypted under a key that the seal opens.
+    Sealed(Box<Self>, Seal),
+}
+
+impl Location {
+    /// The same place, sealed.
+    #[must_use]
+    pub fn sealed(self, seal: Seal) -> Self {
+        Self::Sealed(Box::new(self), seal)
+    }
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<&PathBuf> for Location {
+    fn from(path: &PathBuf) -> Self {
+        Self::File(path.clone())
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+}
+
+impl From<&str> for Location {
+    fn from(path: &str) -> Self {
+        Self::File(path.into())
+    }
+}
+
+impl From<String> for Location {
+    fn from(path: String) -> Self {
+        Self::File(path.into())
+    }
 }
 
 /// Where the mirror of a database is kept: outside of its file, what tells the file from copies and earlier states of it.

@@ -55,7 +55,7 @@ pub struct Pages {
 }
 
 /// Reads as much as there is. What lies beyond the end is left as it is. Gives how much there was.
-fn read_within(backend: &dyn StorageBackend, offset: u64, out: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_within(backend: &dyn StorageBackend, offset: u64, out: &mut [u8]) -> io::Result<usize> {
     let there = usize::try_from(backend.len()?.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
     if there > 0 {
         backend.read(offset, &mut out[..there])?;

@@ -11,5 +11,6 @@ mod forks;
 mod hostile;
 mod indexes;
 mod logs;
+mod seals;
 mod touches;
 mod world;

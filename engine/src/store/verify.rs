@@ -274,7 +274,7 @@ fn check_documents(
         mirror: None,
         cache_bytes: REBUILD_CACHE_BYTES,
     };
-    let scratch = Box::new(Scratch::new(beside(inner)));
+    let scratch = Box::new(Scratch::new(beside(inner), inner.host.clone()));
     let rebuilt = Store::open(Location::Backend(scratch), options).map_err(super::tables::storage)?;
     for space in published.durable.spaces.values() {
         rebuilt.set_effective(space.id, space.table.as_ref().clone()).map_err(super::tables::storage)?;

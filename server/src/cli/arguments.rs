@@ -4,6 +4,7 @@ mod audit;
 mod conflicts;
 mod contacts;
 mod identity;
+mod key;
 mod sharing;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub(crate) use contacts::{
 };
 use identity::RECOVER_EXAMPLES;
 pub(crate) use identity::{DeviceCommand, IdentityCommand, Recover};
+pub(crate) use key::{ChangeKey, KeyCommand, Sealing};
 use sharing::LEAVE_EXAMPLES;
 pub(crate) use sharing::{Leave, OfferCommand};
 
@@ -42,6 +44,7 @@ Exit codes:
   4    the database is in use by another process
   5    the database, or the audit trail, is damaged, or is none of this version
   6    not allowed: this device's rank does not suffice
+  7    the database is sealed, and what was given does not open it
   130  interrupted";
 
 /// What every command takes.
@@ -50,6 +53,8 @@ pub(crate) struct Global {
     /// The database file
     #[arg(long, global = true, value_name = "FILE", env = "TIDE_DB")]
     pub(crate) db: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
     /// How results are written to standard output
     #[arg(long, global = true, value_name = "FORMAT", env = "TIDE_OUTPUT", default_value = "table")]
     pub(crate) output: Format,
@@ -72,7 +77,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a database with an identity and a home space
-    #[command(after_help = "Examples:\n  tide init --db notes.db\n  tide init --db notes.db --name 'Ada Lovelace'")]
+    #[command(after_help = INIT_EXAMPLES)]
     Init(Init),
     /// Read records from newline-delimited JSON
     #[command(after_help = IMPORT_EXAMPLES)]
@@ -184,6 +189,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tide peers --db notes.db\n  tide peers --db notes.db --add DEVICE=192.168.1.5:7400"
     )]
     Peers(Peers),
+    /// Make key files, and seal the database under another passphrase or key file
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show what the database is and holds
     #[command(after_help = "Examples:\n  tide status --db notes.db --json")]
     Status,
@@ -210,6 +218,14 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
 }
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  tide init --db notes.db
+  tide init --db notes.db --name 'Ada Lovelace' --passphrase-file passphrase.txt
+  tide key new notes.key && tide init --db notes.db --key-file notes.key
+
+At a terminal it asks for a passphrase; elsewhere say --passphrase-file, --key-file or --plain-file.";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:

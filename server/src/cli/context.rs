@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidewater_engine::id::SpaceId;
 use tidewater_engine::query::Filter;
-use tidewater_engine::store::Location;
+use tidewater_engine::store::{Location, OpenError};
 use tidewater_net::host::open_options;
 use tidewater_net::node::Node;
-use tidewater_sync::{CreateOptions, Database};
+use tidewater_sync::{CreateOptions, Database, DatabaseError};
 
 use super::arguments::{Global, InSpace};
 use super::failure::{Done, Failure};
+use super::key;
 use super::output::Output;
 
 /// The most that is read of an argument given as `-`, in bytes.
@@ -121,9 +122,19 @@ pub(crate) fn path(global: &Global) -> Done<PathBuf> {
     global.db.clone().ok_or_else(|| Failure::usage("no database named: give --db FILE, or set TIDE_DB"))
 }
 
-/// Opens the database that the command line names.
+/// Opens the database that the command line names, with what it gives for its seal, or what a person is asked for.
 pub(crate) fn open(global: &Global) -> Done<Database> {
-    Ok(Database::open(Location::File(path(global)?), open_options())?)
+    let location = Location::File(path(global)?);
+    if let Some(seal) = key::given(&global.sealing)? {
+        return Ok(Database::open(location.sealed(seal), open_options())?);
+    }
+    match Database::open(location, open_options()) {
+        Err(DatabaseError::Open(refused @ OpenError::Sealed { by, .. })) => {
+            let seal = key::for_existing(refused, by)?;
+            Ok(Database::open(Location::File(path(global)?).sealed(seal), open_options())?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// Creates the database that the command line names; with an identity of that name and a home space, if one is given.
@@ -132,7 +143,11 @@ pub(crate) fn create(global: &Global, identity: Option<String>) -> Done<Database
     let options = CreateOptions { open: open_options(), identity, home };
     let path = path(global)?;
     let shown = path.display().to_string();
-    Database::create(Location::File(path), options).map_err(|error| {
+    let location = match key::for_new(&global.sealing)? {
+        Some(seal) => Location::File(path).sealed(seal),
+        None => Location::File(path),
+    };
+    Database::create(location, options).map_err(|error| {
         let Failure { code, message } = error.into();
         let message = if message.contains(&shown) { message } else { format!("{shown}: {message}") };
         Failure { code, message }

@@ -18,6 +18,7 @@ pub(crate) enum Code {
     InUse = 4,
     Damaged = 5,
     Forbidden = 6,
+    Sealed = 7,
     Interrupted = 130,
 }
 
@@ -68,6 +69,7 @@ impl From<OpenError> for Failure {
             | OpenError::Newer { .. }
             | OpenError::Older { .. }
             | OpenError::Damaged { .. } => Code::Damaged,
+            OpenError::Sealed { .. } | OpenError::WrongSeal { .. } | OpenError::NotSealed { .. } => Code::Sealed,
             _ => Code::Failed,
         };
         Self::new(code, error)
@@ -169,7 +171,8 @@ impl From<Fault> for Code {
 impl Code {
     /// The inverse of `code as u8`; what is unknown is a failure.
     pub(crate) fn from_byte(byte: u8) -> Self {
-        let codes = [Self::Usage, Self::NotFound, Self::InUse, Self::Damaged, Self::Forbidden, Self::Interrupted];
+        let codes =
+            [Self::Usage, Self::NotFound, Self::InUse, Self::Damaged, Self::Forbidden, Self::Sealed, Self::Interrupted];
         codes.into_iter().find(|code| *code as u8 == byte).unwrap_or(Self::Failed)
     }
 }

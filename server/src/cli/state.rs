@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::arguments::{Digest, Global, Init, Void};
 use super::context::{self, Context};
 use super::failure::{Code, Done, Failure};
+use super::key;
 use super::output::Output;
 use super::progress::Progress;
 use super::sharing::rank_name;
@@ -39,7 +40,7 @@ pub(crate) fn status(context: &mut Context) -> Done {
         "database": database.database_id().to_string(), "device": database.device().to_string(),
         "writer": database.writer().to_string(),
         "identity": database.identity().map(|identity| identity.to_string()), "peers": database.peers()?.len(),
-        "connected": connected,
+        "connected": connected, "sealed": database.sealed_by().map(key::kind_name),
     });
     if context.output.is_table() {
         context.output.record(&whole)?;

@@ -15,6 +15,8 @@ pub(super) struct Device {
     pub(super) name: &'static str,
     folder: PathBuf,
     file: PathBuf,
+    /// What seals the file, once it was made.
+    key: PathBuf,
     process: Option<Child>,
     /// Where GraphQL is served, once it was.
     http: Option<SocketAddr>,
@@ -25,18 +27,27 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn new(name: &'static str, folder: &Path) -> Self {
         let file = folder.join(format!("{name}.db"));
-        Self { name, folder: folder.to_path_buf(), file, process: None, http: None, p2p: None }
+        let key = folder.join(format!("{name}.key"));
+        Self { name, folder: folder.to_path_buf(), file, key, process: None, http: None, p2p: None }
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command, String> {
         let program = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
         let mut command = Command::new(program);
-        for name in ["TIDE_OUTPUT", "TIDE_SPACE", "TIDE_NAME", "TIDE_HTTP", "TIDE_P2P"] {
-            command.env_remove(name);
+        let settings = ["TIDE_OUTPUT", "TIDE_SPACE", "TIDE_NAME", "TIDE_HTTP", "TIDE_P2P"];
+        let sealing = ["TIDE_PASSPHRASE_FILE", "TIDE_KEY_FILE", "TIDE_PLAIN_FILE"];
+        settings.iter().chain(&sealing).for_each(|name| drop(command.env_remove(name)));
+        if self.key.exists() {
+            command.env("TIDE_KEY_FILE", &self.key);
         }
         command.env("TIDE_DB", argument(&self.file)?).env("XDG_STATE_HOME", self.folder.join("state"));
         command.args(arguments).stdin(Stdio::null());
         Ok(command)
+    }
+
+    /// Makes the key file that seals the database from its first command on.
+    pub(super) fn make_key(&self) -> Result<(), String> {
+        self.run(&["key", "new", argument(&self.key)?]).map(drop)
     }
 
     /// Runs a command on the file, its progress shown; gives what it printed as JSON.

@@ -39,6 +39,7 @@ pub(super) fn tell(plan: &Plan, folder: &Path, report: &mut Report) -> Result<()
 
 fn import(plan: &Plan, folder: &Path, first: &Device, report: &mut Report) -> Result<(), String> {
     report.step("Create a database and import records into it")?;
+    first.make_key()?;
     first.run(&["init", "--name", "Demo"])?;
     let input: PathBuf = match &plan.input {
         Some(input) => input.clone(),
@@ -67,6 +68,7 @@ fn link(first: &mut Device, second: &Device, report: &mut Report) -> Result<(), 
     let shown: String = ticket.chars().take(40).collect();
     report.say(&format!("   ticket {shown}…"))?;
     let started = Instant::now();
+    second.make_key()?;
     let joined = second.run(&["join", &ticket, "--p2p", "127.0.0.1:0"])?;
     let documents = joined["documents"].as_u64().unwrap_or(0);
     report.say(&format!("   {documents} documents synced in {}", seconds(started.elapsed())))?;

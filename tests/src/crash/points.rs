@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
+use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
 use tidewater_engine::id::WriterId;
 use tidewater_engine::log::Plane;
 use tidewater_engine::store::{Durability, Pages, Store};
@@ -85,7 +85,10 @@ pub fn crash(plan: Plan) -> Tried {
 /// As [`crash`].
 #[must_use]
 pub fn crash_on(plan: Plan, recording: &Recording) -> Tried {
-    assert_two_phases(&recording.tape);
+    // Of a sealed file the tape does not show what counts; its calls are those of a plain one.
+    if recording.seal.is_none() {
+        assert_two_phases(&recording.tape);
+    }
     let places = recording.tape.len() + 1;
     let rounds = plan.points.div_ceil(2 * places).max(3);
     let mut trial = Trial::new(recording);
@@ -284,7 +287,7 @@ impl<'r> Trial<'r> {
         let writer = store.writer();
         drop(store);
         let tape = disk.take_tape().into();
-        let recovered = Recovered { records: records(&disk), writer, tape };
+        let recovered = Recovered { records: records(self.recording.storage(&disk)), writer, tape };
         if !self.databases.contains_key(&recovered.records) {
             let of = verify(self.recording, &disk, writer, place);
             self.databases.insert(recovered.records, of);
@@ -295,8 +298,8 @@ impl<'r> Trial<'r> {
 }
 
 /// A hash over every record of every table.
-fn records(disk: &Disk) -> u64 {
-    let pages = Pages::new(Box::new(disk.database()));
+fn records(storage: Box<dyn StorageBackend>) -> u64 {
+    let pages = Pages::new(storage);
     let database = redb::Database::builder().create_with_backend(pages).expect("it was just closed");
     let transaction = database.begin_read().expect("a read");
     let mut hash = Xxh3::new();

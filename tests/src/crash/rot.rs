@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use redb::{ReadableTable, TableDefinition, TableHandle};
+use redb::{ReadableTable, StorageBackend, TableDefinition, TableHandle};
 use tidewater_engine::id::{DocumentId, WriterId};
 use tidewater_engine::log::Plane;
 use tidewater_engine::query::{Filter, Query};
@@ -65,12 +65,20 @@ pub fn all_threads() -> usize {
 /// When something panics, or an error comes from a database of which `verify` says that it is sound.
 #[must_use]
 pub fn rot(plan: Plan) -> Tried {
-    let recording = record(plan.seed, plan.steps);
-    let stale = half_way(&recording);
+    rot_on(plan, &record(plan.seed, plan.steps))
+}
+
+/// The same to a database that was recorded already.
+///
+/// # Panics
+/// As [`rot`].
+#[must_use]
+pub fn rot_on(plan: Plan, recording: &Recording) -> Tried {
+    let stale = half_way(recording);
     let store = recording.open_with(&Disk::holding(recording.image.clone()), 0).expect("a sound database opens");
-    let questions = Questions::of(&store, &recording);
+    let questions = Questions::of(&store, recording);
     drop(store);
-    let truth = questions.ask(&recording, &Disk::holding(recording.image.clone()), "the sound database", &|| {});
+    let truth = questions.ask(recording, &Disk::holding(recording.image.clone()), "the sound database", &|| {});
     let truth = truth.expect("it opens");
     assert!(truth.answers.iter().all(|(_, answer)| answer.is_ok()), "a sound database answers: {truth:?}");
     let (pages, stale) = (&written(&recording.image.database), &stale);
@@ -85,7 +93,7 @@ pub fn rot(plan: Plan) -> Tried {
             let rot = || {
                 let random = &mut *random.borrow_mut();
                 if of_rows {
-                    damage_row(&disk, random)
+                    damage_row(recording.storage(&disk), random)
                 } else {
                     disk.change(|bytes| damage(bytes, pages, stale, random))
                 }
@@ -93,10 +101,10 @@ pub fn rot(plan: Plan) -> Tried {
             tried.images += 1;
             let told = if number % 2 == 0 {
                 let place = format!("{place}: {}", rot());
-                questions.ask(&recording, &disk, &place, &|| {}).map(|told| (told, place))
+                questions.ask(recording, &disk, &place, &|| {}).map(|told| (told, place))
             } else {
                 let what = std::cell::RefCell::default();
-                let told = questions.ask(&recording, &disk, &place, &|| *what.borrow_mut() = rot());
+                let told = questions.ask(recording, &disk, &place, &|| *what.borrow_mut() = rot());
                 told.map(|told| (told, format!("{place}, open: {}", what.borrow())))
             };
             match told {
@@ -195,8 +203,8 @@ fn damage(image: &mut [u8], pages: &[usize], stale: &[u8], random: &mut Random) 
 
 /// Damages a row, by a bit or with the value of another one, on pages whose sums are right afterwards: what only the row's
 /// own check tells.
-fn damage_row(disk: &Disk, random: &mut Random) -> String {
-    let pages = Pages::new(Box::new(disk.database()));
+fn damage_row(storage: Box<dyn StorageBackend>, random: &mut Random) -> String {
+    let pages = Pages::new(storage);
     let redb = redb::Database::builder().create_with_backend(pages).expect("a sound file opens");
     let transaction = redb.begin_write().expect("a disk in memory");
     let mut names: Vec<_> = transaction.list_tables().expect("tables").map(|table| table.name().to_owned()).collect();

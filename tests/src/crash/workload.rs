@@ -5,11 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use redb::StorageBackend;
 use tidewater_engine::id::{SpaceId, WriterId};
 use tidewater_engine::log::{Plane, VersionVector};
 use tidewater_engine::schema::Schema;
 use tidewater_engine::space::{Cut, EffectiveTable, Rank, SecretKey};
-use tidewater_engine::store::{Durability, OpenError, Options, Store, TransactionError, WriteError};
+use tidewater_engine::store::{
+    Durability, Location, OpenError, Options, Seal, Sealed, Store, TransactionError, WriteError,
+};
 use tidewater_engine::value::{Fields, Value};
 
 use crate::disk::{Call, Disk, Image};
@@ -117,6 +120,8 @@ pub struct Recording {
     pub writers: BTreeSet<WriterId>,
     /// What the disk held at the end.
     pub image: Image,
+    /// What seals the file, if it is sealed.
+    pub seal: Option<Seal>,
 }
 
 impl std::fmt::Debug for Recording {
@@ -131,7 +136,21 @@ impl Recording {
     /// # Errors
     /// As [`Store::open`].
     pub fn open(&self, disk: &Disk, seed: u64) -> Result<Store, OpenError> {
-        open(&self.shared, disk, true, seed)
+        let options = Options { mirror: disk.mirror(), ..self.shared.options(0, Arc::new(SimulatedHost::new(seed))) };
+        Store::open(location(disk, self.seal.as_ref()), options)
+    }
+
+    /// The file on a disk as if it were plain.
+    ///
+    /// # Panics
+    /// When its seal does not open.
+    #[must_use]
+    pub fn storage(&self, disk: &Disk) -> Box<dyn StorageBackend> {
+        let file = Box::new(disk.database());
+        match &self.seal {
+            None => file,
+            Some(seal) => Box::new(Sealed::open(file, seal).expect("its seal opens")),
+        }
     }
 
     /// As [`Recording::open`], with so much of redb's cache, in bytes.
@@ -140,13 +159,15 @@ impl Recording {
     /// As [`Store::open`].
     pub fn open_with(&self, disk: &Disk, cache_bytes: usize) -> Result<Store, OpenError> {
         let options = self.shared.options(0, Arc::new(SimulatedHost::new(7)));
-        Store::open(disk.location(), Options { cache_bytes, mirror: disk.mirror(), ..options })
+        Store::open(location(disk, self.seal.as_ref()), Options { cache_bytes, mirror: disk.mirror(), ..options })
     }
 }
 
-fn open(shared: &SharedSpace, disk: &Disk, with_mirror: bool, seed: u64) -> Result<Store, OpenError> {
-    let mirror = if with_mirror { disk.mirror() } else { None };
-    Store::open(disk.location(), Options { mirror, ..shared.options(0, Arc::new(SimulatedHost::new(seed))) })
+fn location(disk: &Disk, seal: Option<&Seal>) -> Location {
+    match seal {
+        None => disk.location(),
+        Some(seal) => disk.location().sealed(seal.clone()),
+    }
 }
 
 /// The table with a key for the control plane.
@@ -159,6 +180,7 @@ struct Recorder {
     random: Random,
     shared: SharedSpace,
     disk: Disk,
+    seal: Option<Seal>,
     store: Option<Store>,
     /// Whether the next opening goes on as the same writer.
     keeps_writer: bool,
@@ -173,11 +195,25 @@ struct Recorder {
 /// When the store refuses what it may not refuse.
 #[must_use]
 pub fn record(seed: u64, steps: usize) -> Recording {
+    record_on(None, seed, steps)
+}
+
+/// The same with a sealed file.
+///
+/// # Panics
+/// As [`record`].
+#[must_use]
+pub fn record_sealed(seed: u64, steps: usize) -> Recording {
+    record_on(Some(Seal::key(&[0x5E; 32]).expect("32 bytes")), seed, steps)
+}
+
+fn record_on(seal: Option<Seal>, seed: u64, steps: usize) -> Recording {
     let shared = SharedSpace::new(seed, MEMBERS);
     let table = table(&shared);
     let (disk, random) = (Disk::default().recording(), Random::new(seed));
     let (moments, writers) = (Vec::new(), BTreeSet::new());
-    let mut recorder = Recorder { random, shared, disk, store: None, keeps_writer: true, table, moments, writers };
+    let mut recorder =
+        Recorder { random, shared, disk, seal, store: None, keeps_writer: true, table, moments, writers };
     recorder.open("create", seed);
     recorder.begin();
     for step in 0..steps {
@@ -190,8 +226,8 @@ pub fn record(seed: u64, steps: usize) -> Recording {
     recorder.write_large();
     recorder.reopen();
     recorder.store = None;
-    let Recorder { shared, disk, moments, writers, .. } = recorder;
-    Recording { shared, image: disk.image(), tape: disk.take_tape(), moments, writers }
+    let Recorder { shared, disk, moments, writers, seal, .. } = recorder;
+    Recording { shared, image: disk.image(), tape: disk.take_tape(), moments, writers, seal }
 }
 
 /// How many kinds of steps there are.
@@ -258,7 +294,9 @@ impl Recorder {
 
     fn open(&mut self, what: &'static str, seed: u64) {
         let from = self.disk.calls();
-        let store = open(&self.shared, &self.disk, self.keeps_writer, seed).expect("it opens");
+        let mirror = if self.keeps_writer { self.disk.mirror() } else { None };
+        let options = Options { mirror, ..self.shared.options(0, Arc::new(SimulatedHost::new(seed))) };
+        let store = Store::open(location(&self.disk, self.seal.as_ref()), options).expect("it opens");
         self.writers.insert(store.writer());
         self.store = Some(store);
         self.note(what, true, false);

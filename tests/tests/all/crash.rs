@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tidewater_tests::crash::faults::{self, faults};
 use tidewater_tests::crash::points::{Plan, crash, crash_on};
-use tidewater_tests::crash::rot::{self, rot};
-use tidewater_tests::crash::workload::record;
+use tidewater_tests::crash::rot::{self, rot, rot_on};
+use tidewater_tests::crash::workload::{record, record_sealed};
 use tidewater_tests::disk::{Call, FileName, What};
 use tidewater_tests::figures::print;
 use tidewater_tests::seeds::seed;
@@ -21,6 +21,16 @@ fn what_was_acknowledged_survives_a_power_cut_at_every_call_and_another_in_recov
     assert!(tried.databases >= 30, "the cuts came to too few states: {tried:?}");
     // The others were cut while the file was being opened, or again between the mirror and the file: a third was measured.
     assert!(tried.same_writer > tried.all() / 4, "hardly any recovery goes on as the same writer: {tried:?}");
+    assert!(tried.found_out > 0 && tried.found_out < tried.put_back, "{tried:?}");
+}
+
+#[test]
+fn what_was_acknowledged_survives_power_cuts_of_a_sealed_file_too() {
+    const POINTS: usize = 10_000;
+    let plan = Plan { seed: seed(1), steps: 40, points: POINTS };
+    let tried = crash_on(plan, &record_sealed(plan.seed, plan.steps));
+    print("power cuts, sealed", format_args!("{tried:?}"));
+    assert!(tried.points + tried.second >= POINTS && tried.databases >= 20, "{tried:?}");
     assert!(tried.found_out > 0 && tried.found_out < tried.put_back, "{tried:?}");
 }
 
@@ -60,6 +70,17 @@ fn what_rots_is_never_read_and_nothing_panics() {
     const IMAGES: usize = 10_000;
     let tried = rot(rot::Plan { seed: seed(1), steps: 30, images: IMAGES, threads: rot::all_threads() });
     print("rot", format_args!("{tried:?}"));
+    assert!(tried.images == IMAGES && tried.refused > 0 && tried.found > 0 && tried.errors > 0, "{tried:?}");
+    assert!(tried.partial > 0, "a page that rots takes everything with it: {tried:?}");
+    assert_eq!(tried.silent, 0, "an image answers wrongly without an error: {tried:?}");
+}
+
+#[test]
+fn what_rots_in_a_sealed_file_is_never_read_and_nothing_panics() {
+    const IMAGES: usize = 2_000;
+    let plan = rot::Plan { seed: seed(1), steps: 30, images: IMAGES, threads: rot::all_threads() };
+    let tried = rot_on(plan, &record_sealed(plan.seed, plan.steps));
+    print("rot, sealed", format_args!("{tried:?}"));
     assert!(tried.images == IMAGES && tried.refused > 0 && tried.found > 0 && tried.errors > 0, "{tried:?}");
     assert!(tried.partial > 0, "a page that rots takes everything with it: {tried:?}");
     assert_eq!(tried.silent, 0, "an image answers wrongly without an error: {tried:?}");

@@ -29,7 +29,7 @@ macro_rules! targets {
 
 targets! {
     audit, body, card, change, commit, control, cursor, file, filter, head, header, http, import, message, profile, proof, record,
-    row, schema, session, ticket, value, value_json, writer,
+    row, schema, seal, session, ticket, value, value_json, writer,
 }
 
 fn hold(name: &str) {

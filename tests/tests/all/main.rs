@@ -12,6 +12,7 @@ mod corpus;
 mod coverage;
 mod crash;
 mod fuzz;
+mod keys;
 mod kill;
 mod memory;
 mod model;

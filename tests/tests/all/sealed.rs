@@ -1,7 +1,7 @@
-//! A relay reads nothing: `tidewater_tests::sealed`, and the same with the real command.
+//! A relay reads nothing, and a thief of a sealed file as little: `tidewater_tests::sealed`, and the same with the real command.
 
 use tidewater_tests::program::Desk;
-use tidewater_tests::sealed::{holds, search_a_relay};
+use tidewater_tests::sealed::{holds, search_a_relay, search_a_sealed_file};
 
 /// A relay's file and every frame that went to or from it, searched for what people wrote, hold nothing of it.
 #[test]
@@ -28,4 +28,10 @@ fn what_the_command_leaves_on_a_relay_holds_no_plaintext() {
         assert!(at("a.db", text), "the search does not find {text:?} in the owner's file");
         assert!(!at("b.db", text), "{text:?} is in the relay's file");
     }
+}
+
+/// A sealed file, searched for every document, name, key and word that is in it, holds none of them.
+#[test]
+fn attack_sealed_file_searched_byte_by_byte_holds_no_plaintext() {
+    search_a_sealed_file();
 }

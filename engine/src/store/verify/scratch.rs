@@ -1,12 +1,15 @@
-//! Where a rebuild lies: in memory while it is small, then in a file without a name.
+//! Where a rebuild lies: in memory while it is small, then in a file without a name, encrypted under a key that is kept nowhere.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::StorageBackend;
 use redb::backends::{FileBackend, InMemoryBackend};
+
+use crate::host::Host;
+use crate::store::seal::Scrambled;
 
 /// How long a rebuild may become in memory, in bytes.
 const MEMORY_BYTES_MAX: u64 = 16 << 20;
@@ -14,17 +17,23 @@ const MEMORY_BYTES_MAX: u64 = 16 << 20;
 const MOVED_BYTES: usize = 1 << 20;
 
 /// Storage that nobody needs after a crash: nothing is synced.
-#[derive(Debug)]
 pub(super) struct Scratch {
     place: RwLock<Box<dyn StorageBackend>>,
     /// `None`: it has become a file, or never becomes one.
     file: RwLock<Option<PathBuf>>,
+    host: Arc<dyn Host>,
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 impl Scratch {
     /// `file` is a name that is free. Without it all stays in memory.
-    pub fn new(file: Option<PathBuf>) -> Self {
-        Self { place: RwLock::new(Box::new(InMemoryBackend::new())), file: RwLock::new(file) }
+    pub fn new(file: Option<PathBuf>, host: Arc<dyn Host>) -> Self {
+        Self { place: RwLock::new(Box::new(InMemoryBackend::new())), file: RwLock::new(file), host }
     }
 
     fn place(&self) -> RwLockReadGuard<'_, Box<dyn StorageBackend>> {
@@ -41,6 +50,7 @@ impl Scratch {
         // From here on it is gone with this process, whatever happens.
         std::fs::remove_file(&path)?;
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
+        let backend = Scrambled::new(Box::new(backend), &*self.host);
         let mut place = self.place.write().unwrap_or_else(PoisonError::into_inner);
         let length = place.len()?;
         backend.set_len(length)?;
@@ -85,19 +95,31 @@ impl StorageBackend for Scratch {
 mod tests {
     use super::*;
 
+    struct Sevens;
+
+    impl Host for Sevens {
+        fn now_ms(&self) -> i64 {
+            0
+        }
+
+        fn fill_random(&self, out: &mut [u8]) {
+            out.fill(7);
+        }
+    }
+
     #[test]
     fn a_rebuild_that_grows_goes_on_in_a_file_without_a_name() {
         let folder = tempfile::tempdir().unwrap();
-        let scratch = Scratch::new(Some(folder.path().join("rebuild")));
+        let scratch = Scratch::new(Some(folder.path().join("rebuild")), Arc::new(Sevens));
         let written: Vec<u8> = (0..3 * MOVED_BYTES / 2).map(|at| at as u8 ^ (at >> 8) as u8).collect();
         scratch.set_len(written.len() as u64).unwrap();
         scratch.write(0, &written).unwrap();
-        scratch.set_len(MEMORY_BYTES_MAX + 1).unwrap();
+        scratch.set_len(MEMORY_BYTES_MAX + 4096).unwrap();
         assert!(scratch.file.read().unwrap().is_none(), "it has moved");
         let mut found = vec![1; written.len() + 10];
         scratch.read(0, &mut found).unwrap();
         assert!(found.starts_with(&written) && found.ends_with(&[0; 10]));
-        assert_eq!(scratch.len().unwrap(), MEMORY_BYTES_MAX + 1);
+        assert_eq!(scratch.len().unwrap(), MEMORY_BYTES_MAX + 4096);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no name is left");
     }
 }

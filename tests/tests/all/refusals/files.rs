@@ -147,6 +147,7 @@ fn what_the_system_does_not_allow_is_told() {
     let by_nobody = |arguments: &[&str]| {
         let mut command = Command::new(desk.path("tide"));
         command.args(arguments).current_dir(desk.folder()).env_clear().env("TIDE_DB", desk.path("a.db"));
+        command.env("TIDE_PLAIN_FILE", "1");
         if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
             command.uid(NOBODY).gid(NOBODY);
         }
