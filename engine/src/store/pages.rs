@@ -26,7 +26,7 @@ use super::group::lock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("page {page} of the file is damaged")]
 pub struct DamagedPage {
-    /// Which page, from 0: it starts at so many times 4096 bytes.
+    /// Which page, from 0: it starts at so many times 4096 bytes, behind the header if the file is sealed.
     pub page: u64,
 }
 

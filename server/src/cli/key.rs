@@ -131,7 +131,7 @@ fn read(file: &Path, most: usize) -> Done<Zeroizing<Vec<u8>>> {
     let opened = std::fs::File::open(file).map_err(failed)?;
     #[cfg(unix)]
     if opened.metadata().is_ok_and(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o077 > 0) {
-        tracing::info!(file = %file.display(), "others than its owner may read the secret: chmod 600");
+        tracing::warn!(file = %file.display(), "others than its owner may read the secret: chmod 600");
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(most));
     opened.take(most as u64).read_to_end(&mut bytes).map_err(failed)?;

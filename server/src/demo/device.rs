@@ -36,7 +36,9 @@ impl Device {
         let mut command = Command::new(program);
         let settings = ["TIDE_OUTPUT", "TIDE_SPACE", "TIDE_NAME", "TIDE_HTTP", "TIDE_P2P"];
         let sealing = ["TIDE_PASSPHRASE_FILE", "TIDE_KEY_FILE", "TIDE_PLAIN_FILE"];
-        settings.iter().chain(&sealing).for_each(|name| drop(command.env_remove(name)));
+        for name in settings.iter().chain(&sealing) {
+            command.env_remove(name);
+        }
         if self.key.exists() {
             command.env("TIDE_KEY_FILE", &self.key);
         }

@@ -1,7 +1,7 @@
 //! Passphrases and key files, as people use them.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tidewater_tests::program::{Desk, Ran};
 use tidewater_tests::sealed::holds;
@@ -22,19 +22,26 @@ fn key(desk: &Desk, name: &str) -> String {
     desk.path(name).to_str().expect("UTF-8").to_owned()
 }
 
+/// A file that its owner alone may read.
+fn secret(desk: &Desk, name: &str, text: &str) -> PathBuf {
+    let file = desk.file(name, text);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("mine");
+    file
+}
+
 #[test]
 fn a_new_database_is_sealed_or_plain_as_somebody_says() {
     let desk = Desk::new();
     run(&desk, &["init"]).assert_refused(2, "--passphrase-file FILE, --key-file FILE");
     assert!(!desk.path("a.db").exists());
-    let (one, passphrase) = (key(&desk, "one.key"), desk.file("passphrase", "correct horse\n"));
+    let (one, passphrase) = (key(&desk, "one.key"), secret(&desk, "passphrase", "correct horse\n"));
     let passphrase = passphrase.to_str().expect("UTF-8");
     run(&desk, &["init", "--key-file", &one, "--passphrase-file", passphrase]).assert_refused(2, "give one");
     run(&desk, &["init", "--key-file", &one, "--plain-file"]).assert_refused(2, "either sealed or plain");
     run(&desk, &["init", "--key-file", "none.key"]).assert_refused(3, "none.key");
-    let short = desk.file("short.key", "short");
+    let short = secret(&desk, "short.key", "short");
     run(&desk, &["init", "--key-file", short.to_str().expect("UTF-8")]).assert_refused(2, "has 32 bytes, this one 5");
-    let empty = desk.file("empty", "\n");
+    let empty = secret(&desk, "empty", "\n");
     run(&desk, &["init", "--passphrase-file", empty.to_str().expect("UTF-8")]).assert_refused(2, "empty");
     assert!(!desk.path("a.db").exists());
     assert_eq!(run(&desk, &["init", "--plain-file"]).code, 0);
@@ -46,7 +53,7 @@ fn a_new_database_is_sealed_or_plain_as_somebody_says() {
 #[test]
 fn a_sealed_database_opens_with_its_passphrase_alone() {
     let desk = Desk::new();
-    let (right, wrong) = (desk.file("right", "correct horse\n"), desk.file("wrong", "Correct horse"));
+    let (right, wrong) = (secret(&desk, "right", "correct horse\n"), secret(&desk, "wrong", "Correct horse"));
     let with = |file: &Path, arguments: &[&str]| run_in(&desk, arguments, &[("TIDE_PASSPHRASE_FILE", file)]);
     assert_eq!(with(&right, &["init", "--name", "Ada"]).code, 0);
     assert_eq!(with(&right, &["put", "notes", "n", r#"{"title": "canary"}"#]).code, 0);
@@ -55,14 +62,18 @@ fn a_sealed_database_opens_with_its_passphrase_alone() {
     with(&wrong, &["get", "notes", "n"]).assert_refused(7, "another passphrase");
     assert_eq!(with(&right, &["get", "notes", "n", "--json"]).json()["title"], "canary");
     assert_eq!(with(&right, &["status", "--json"]).json()["sealed"], "passphrase");
+    std::fs::set_permissions(&right, std::fs::Permissions::from_mode(0o640)).expect("mine");
+    let warned = with(&right, &["verify"]);
+    assert!(warned.code == 0 && warned.err.contains("chmod 600"), "{warned:?}");
+    std::fs::set_permissions(&right, std::fs::Permissions::from_mode(0o600)).expect("mine");
     // A backup is a copy, which the same passphrase opens.
     std::fs::copy(desk.path("a.db"), desk.path("backup.db")).expect("a copy");
     assert_eq!(with(&right, &["verify", "--db", "backup.db"]).code, 0);
     // The end of a line may be missing, or be that of another system.
     for text in ["correct horse", "correct horse\r\n"] {
-        assert_eq!(with(&desk.file("again", text), &["verify"]).code, 0);
+        assert_eq!(with(&secret(&desk, "again", text), &["verify"]).code, 0);
     }
-    with(&desk.file("again", "correct horse\n\n"), &["verify"]).assert_refused(7, "another passphrase");
+    with(&secret(&desk, "again", "correct horse\n\n"), &["verify"]).assert_refused(7, "another passphrase");
 }
 
 #[test]
@@ -79,7 +90,7 @@ fn the_key_file_of_a_database_is_changed() {
     assert_eq!(run(&desk, &["key", "change", "--key-file", &one, "--new-key-file", &two]).code, 0);
     run(&desk, &["get", "notes", "n", "--key-file", &one]).assert_refused(7, "another key file");
     assert_eq!(run(&desk, &["get", "notes", "n", "--key-file", &two]).code, 0);
-    let passphrase = desk.file("passphrase", "correct horse");
+    let passphrase = secret(&desk, "passphrase", "correct horse");
     let passphrase = passphrase.to_str().expect("UTF-8");
     assert_eq!(run(&desk, &["key", "change", "--key-file", &two, "--new-passphrase-file", passphrase]).code, 0);
     assert_eq!(run(&desk, &["verify", "--passphrase-file", passphrase]).code, 0);
