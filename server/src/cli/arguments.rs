@@ -22,8 +22,8 @@ pub(crate) use contacts::{
 use identity::RECOVER_EXAMPLES;
 pub(crate) use identity::{DeviceCommand, IdentityCommand, Recover};
 pub(crate) use key::{ChangeKey, KeyCommand, Sealing};
-use sharing::LEAVE_EXAMPLES;
-pub(crate) use sharing::{Leave, OfferCommand};
+pub(crate) use sharing::{ChangeRank, Leave, OfferCommand, Revoke, Share};
+use sharing::{LEAVE_EXAMPLES, SHARE_EXAMPLES};
 
 /// A local-first database that syncs.
 #[derive(Debug, Parser)]
@@ -258,12 +258,6 @@ Examples:
 Filters: = != > >= < <= compare, : is contains, ^= starts with, ~ matches (% any run, _ any one), in (a, b), exists,
 missing; combined by and, or, not and brackets. In JSON: eq ne gt gte lt lte in nin like startsWith contains any all
 exists; and, or, not.";
-
-const SHARE_EXAMPLES: &str = "\
-Examples:
-  tide share --db notes.db
-  tide share --db notes.db --space 3f… --rank read --p2p 192.168.1.5:7400
-  tide share --db notes.db --space 3f… --to 9c…";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -537,20 +531,6 @@ pub(crate) struct Invite {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Share {
-    /// The only identity that may use it; its devices are told of it when they next meet this one
-    #[arg(long, value_name = "IDENTITY")]
-    pub(crate) to: Option<String>,
-    #[command(flatten)]
-    pub(crate) space: InSpace,
-    /// What the invited may do: relay, read, write or admin
-    #[arg(long, default_value = "write", value_parser = rank)]
-    pub(crate) rank: Rank,
-    #[command(flatten)]
-    pub(crate) invite: Invite,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Join {
     /// The ticket
     pub(crate) ticket: String,
@@ -563,25 +543,6 @@ pub(crate) struct Join {
     /// Give up when it takes longer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ChangeRank {
-    /// The member's identity
-    pub(crate) identity: String,
-    /// The new rank: relay, read, write or admin
-    #[arg(value_parser = rank)]
-    pub(crate) rank: Rank,
-    #[command(flatten)]
-    pub(crate) space: InSpace,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Revoke {
-    /// The member's identity
-    pub(crate) identity: String,
-    #[command(flatten)]
-    pub(crate) space: InSpace,
 }
 
 #[derive(Debug, Args)]

@@ -47,7 +47,7 @@ fn file() -> &'static [u8] {
 fn run(input: &[u8]) -> bool {
     let mut database = file().to_vec();
     let mut script = Script::new(input);
-    let gets_hashes = script.byte() % 2 > 0;
+    let gets_hashes = script.byte() & 1 > 0;
     while !script.is_over() {
         let place = script.short() % HEADER_BYTES;
         database[place] ^= script.byte();

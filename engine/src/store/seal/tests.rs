@@ -193,9 +193,9 @@ fn whatever_a_power_cut_leaves_opens_to_what_it_leaves_of_a_plain_file() {
         let (sealed_calls, calls) =
             (tape.with(|medium| medium.calls.clone()), plain.with(|medium| medium.calls.clone()));
         assert_eq!(sealed_calls.len(), calls.len(), "seed {seed}");
-        let is_aligned = calls
-            .iter()
-            .all(|call| !matches!(call, Call::Write(offset, data) if (*offset as usize | data.len()) % 16 > 0));
+        let is_aligned = calls.iter().all(
+            |call| !matches!(call, Call::Write(offset, data) if !(*offset as usize | data.len()).is_multiple_of(16)),
+        );
         for _ in 0..if is_aligned { 4 } else { 0 } {
             let (mut torn, mut torn_plain) = (header.clone(), Vec::new());
             for (sealed_call, call) in sealed_calls.iter().zip(&calls) {

@@ -1,8 +1,11 @@
-//! Arguments of leaving a space, and of offers.
+//! Arguments of sharing: who is let in, with which rank, and who goes.
 
 use std::net::SocketAddr;
 
 use clap::{Args, Subcommand};
+use tidewater_engine::space::Rank;
+
+use super::{InSpace, Invite, rank};
 
 pub(super) const LEAVE_EXAMPLES: &str = "\
 Examples:
@@ -37,4 +40,43 @@ pub(crate) enum OfferCommand {
         /// The offer's id
         offer: String,
     },
+}
+
+pub(super) const SHARE_EXAMPLES: &str = "\
+Examples:
+  tide share --db notes.db
+  tide share --db notes.db --space 3f… --rank read --p2p 192.168.1.5:7400
+  tide share --db notes.db --space 3f… --to 9c…";
+
+#[derive(Debug, Args)]
+pub(crate) struct Share {
+    /// The only identity that may use it; its devices are told of it when they next meet this one
+    #[arg(long, value_name = "IDENTITY")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+    /// What the invited may do: relay, read, write or admin
+    #[arg(long, default_value = "write", value_parser = rank)]
+    pub(crate) rank: Rank,
+    #[command(flatten)]
+    pub(crate) invite: Invite,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangeRank {
+    /// The member's identity
+    pub(crate) identity: String,
+    /// The new rank: relay, read, write or admin
+    #[arg(value_parser = rank)]
+    pub(crate) rank: Rank,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The member's identity
+    pub(crate) identity: String,
+    #[command(flatten)]
+    pub(crate) space: InSpace,
 }
