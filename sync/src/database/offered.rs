@@ -99,7 +99,8 @@ impl Database {
     }
 
     /// Joins an offered space. One in which the rank was given already comes with the next session with a member, any other with
-    /// the next one with the device that offers it, or in the present one when it next compares.
+    /// the next one with the device that offers it, or in the present one when it next compares. That device is a peer from now on, at
+    /// the addresses of the offer.
     ///
     /// # Errors
     /// [`SpaceError::NoOffer`], when it was taken back or has expired, too; [`SpaceError::Accepted`] the second time;
@@ -107,9 +108,11 @@ impl Database {
     pub fn accept_space(&self, space: &SpaceId) -> Result<(), SpaceError> {
         match self.offered(space)?.how {
             Invitation::Granted(record) => self.follow(&record).map(drop),
-            Invitation::Ticket { .. } => {
+            Invitation::Ticket { ticket, .. } => {
                 self.needs_writer_for(space)?;
-                self.decide(space, Decision::Accepted)
+                self.decide(space, Decision::Accepted)?;
+                // Who offers may not know where this device is.
+                self.remember_peer(&ticket.inviter, &ticket.addresses)
             }
         }
     }

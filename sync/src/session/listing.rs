@@ -269,9 +269,7 @@ impl Session {
             return Ok(());
         }
         let Some(from) = self.peer else { return Ok(()) };
-        let decision = self.database.decide_on_space(&from, &self.config.remote, invite.entries)?;
-        // What was left, declined or forgotten here comes back by a decision only, whatever the policy.
-        match if decides { decision.max(Decision::Ask) } else { decision } {
+        match self.decide_on_space(&from, &space, invite.entries)? {
             Decision::Accept => {
                 if self.database.accept_invite(invite)?.is_some() {
                     self.expect_control(space);

@@ -7,7 +7,9 @@ use tidewater_engine::id::SpaceId;
 use super::limits::MAX_OFFERS_TAKEN;
 use super::message::Message;
 use super::{Phase, Session, SessionError, SessionEvent, TicketRefusal};
+use crate::contacts::Decision;
 use crate::database::{Delivery, Welcome};
+use crate::identity::IdentityId;
 use crate::ticket::OfferId;
 
 /// What was said about offers in this session.
@@ -64,18 +66,37 @@ impl Session {
         }
     }
 
-    /// The other side offers a space. It waits for a decision, among the others that do.
+    /// The other side offers a space. The policy decides on it, or it waits for a decision, among the others that do.
     pub(super) fn take_offer(&mut self, delivery: Delivery) -> Result<(), SessionError> {
         self.offering.taken += 1;
         let space = delivery.space;
         // Only its own device honours a ticket; and of one session no more are looked at than can wait.
         let is_own = delivery.ticket.inviter == self.config.remote && self.offering.taken <= MAX_OFFERS_TAKEN;
-        if let Some(from) = self.peer.filter(|from| is_own && Some(*from) != self.database.identity())
-            && self.database.keep_offer(from, delivery)?
-        {
-            self.event(SessionEvent::Offered { space });
+        let from = self.peer.filter(|from| is_own && Some(*from) != self.database.identity());
+        let Some(from) = from else { return Ok(()) };
+        // How large the space is, an offer doesn't say: a rule with a limit doesn't take it.
+        let decision = self.decide_on_space(&from, &space, u64::MAX)?;
+        if decision == Decision::Refuse || !self.database.keep_offer(from, delivery)? {
+            return Ok(());
         }
+        if decision == Decision::Accept && self.database.accept_space(&space).is_ok() {
+            return self.tell_offers();
+        }
+        self.event(SessionEvent::Offered { space });
         Ok(())
+    }
+
+    /// What is done about a space that the other side gives or offers.
+    pub(super) fn decide_on_space(
+        &self,
+        from: &IdentityId,
+        space: &SpaceId,
+        entries: u64,
+    ) -> Result<Decision, SessionError> {
+        let decision = self.database.decide_on_space(from, &self.config.remote, entries)?;
+        // What was left, declined or forgotten here comes back by a decision only, whatever the policy.
+        let waits = self.database.waits_for_decision(space)?;
+        Ok(if waits { decision.max(Decision::Ask) } else { decision })
     }
 
     /// The other side turns an offer down that is for its identity.

@@ -22,5 +22,6 @@ mod sealed;
 mod serve;
 mod siege;
 mod simulation;
+mod story;
 mod tidy;
 mod voids;

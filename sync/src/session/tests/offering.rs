@@ -4,6 +4,7 @@ use tidewater_engine::space::Rank;
 
 use super::super::pair::{Pair, Replica, assert_equal, linked};
 use super::super::{SessionError, SessionEvent, TicketRefusal};
+use crate::contacts::{Decision, Policy, PolicyRule, Proposal, Relationship};
 use crate::database::{OfferState, SpaceError};
 use crate::ticket::{OfferId, Ticket};
 
@@ -211,4 +212,43 @@ fn an_offer_reaches_every_device_of_the_identity_and_is_used_by_one() {
     assert_equal(home, &[&ada, &laptop, &phone]);
     assert!(phone.space_offers().unwrap().is_empty());
     assert_eq!(ada.members(&home).unwrap().len(), 2);
+}
+
+fn policy(from: Relationship, max_entries: Option<u64>, decision: Decision) -> Policy {
+    Policy { rules: vec![PolicyRule { proposal: Proposal::Space, from, device: None, max_entries, decision }] }
+}
+
+/// A hub takes what it is offered, if its policy says so; a rule with a limit doesn't fit, since an offer does not say how large the
+/// space is. Whoever offers is a peer from then on.
+#[test]
+fn a_policy_accepts_an_offer_without_asking() {
+    for (max_entries, takes) in [(Some(1_000), false), (None, true)] {
+        let (ada, hub) = (Replica::person(1, "Ada"), Replica::person(2, "Hub"));
+        let home = ada.home_space();
+        ada.write(home, "note", "x");
+        hub.set_policy(&policy(Relationship::Stranger, max_entries, Decision::Accept)).unwrap();
+        let ticket =
+            ada.offer_space(&home, Rank::Relay, &hub.identity().unwrap(), vec!["memory:ada".into()], VALID_MS).unwrap();
+        let mut pair = Pair::new(&hub, &ada);
+        pair.drive();
+        assert_eq!(hub.spaces().contains(&home), takes);
+        assert_eq!(state(&ada, &ticket), if takes { "used" } else { "open" });
+        assert_eq!(pair.dialer.events.contains(&SessionEvent::Offered { space: home }), !takes);
+        let at_address = "memory:ada".to_owned();
+        let knows = hub.peers().unwrap().into_iter().find(|peer| peer.device == ada.device());
+        assert_eq!(knows.is_some_and(|peer| peer.addresses.contains(&at_address)), takes);
+    }
+}
+
+/// What somebody offers whose offers are refused, as those of blocked identities are, is passed over without a word.
+#[test]
+fn attack_refused_offers_leave_no_trace() {
+    let (ada, ben) = (Replica::person(1, "Ada"), Replica::person(2, "Ben"));
+    ben.set_policy(&policy(Relationship::Stranger, None, Decision::Refuse)).unwrap();
+    let ticket = offer(&ada, &ben, Rank::Writer);
+    let mut pair = Pair::new(&ben, &ada);
+    pair.drive();
+    assert!(!pair.dialer.events.contains(&SessionEvent::Offered { space: ada.home_space() }));
+    assert!(ben.space_offers().unwrap().is_empty());
+    assert_eq!(state(&ada, &ticket), "open");
 }
